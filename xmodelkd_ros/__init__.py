@@ -1,0 +1,1 @@
+"""LiDAR and camera semantics for ROS 2."""

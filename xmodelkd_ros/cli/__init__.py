@@ -1,0 +1,1 @@
+"""Commands: thin, each a `main(args=None)` that returns an exit code."""

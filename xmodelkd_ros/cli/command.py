@@ -1,0 +1,28 @@
+"""What every command shares: one clear line and exit code 2 for errors that are the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import functools
+import sys
+
+from ..errors import XModelKDError
+
+Main = Callable[[Sequence[str] | None], int]
+
+
+def command(main: Main) -> Callable[..., int]:
+    """Wrap a command's main: user errors become one line on stderr and their exit code."""
+
+    @functools.wraps(main)
+    def wrapped(args: Sequence[str] | None = None) -> int:
+        try:
+            return main(args)
+        except XModelKDError as error:
+            print(f'error: {error}', file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print('interrupted', file=sys.stderr)
+            return 130
+
+    return wrapped

@@ -1,0 +1,146 @@
+"""
+Validated configuration dataclasses: the one place for defaults, ranges, units and help texts.
+
+A component declares a frozen dataclass whose fields are made with `setting`. YAML files, command
+lines and ROS parameters are three doors to the same class, all of which end in `from_mapping`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import copy
+import dataclasses
+import types
+import typing
+from typing import Any, TypeVar
+
+from .errors import ConfigurationError
+
+T = TypeVar('T')
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002
+    *,
+    unit: str = '',
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+) -> Any:
+    """
+    Declare a configuration field with its default, help text, unit and allowed values.
+
+    Parameters
+    ----------
+    default
+        Default value; a list, dict or configuration dataclass is copied for each instance.
+    help
+        One sentence for the README, `--help` and the ROS parameter descriptor.
+    unit
+        Unit of the value, empty where it has none.
+    low, high
+        Inclusive bounds of a number (of each number in a sequence).
+    choices
+        The allowed values, where they can be listed.
+
+    """
+    metadata = {'help': help, 'unit': unit, 'low': low, 'high': high, 'choices': choices}
+    if isinstance(default, (list, dict)) or dataclasses.is_dataclass(default):
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
+    """
+    Build and validate a configuration from nested plain values.
+
+    Parameters
+    ----------
+    cls
+        A dataclass whose fields were made with `setting`.
+    values
+        Values by field name; missing ones take the default.
+    prefix
+        Dotted prefix of `cls` in the user's view, for error messages.
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown key, a wrong type or a value out of range.
+
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in fields:
+            known = ', '.join(sorted(fields))
+            raise ConfigurationError(prefix + key, values[key], f'unknown key, known are {known}')
+    converted = {
+        key: _convert(value, hints[key], fields[key], prefix + key)
+        for key, value in values.items()
+    }
+    return cls(**converted)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested plain values, the inverse of `from_mapping`."""
+    return dataclasses.asdict(config)
+
+
+def _convert(value: Any, hint: Any, field: dataclasses.Field[Any], key: str) -> Any:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if isinstance(value, hint):
+            return value
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(key, value, 'a mapping')
+        return from_mapping(hint, value, key + '.')
+    converted = _coerce(value, hint, key)
+    _check_range(converted, field, key)
+    return converted
+
+
+def _coerce(value: Any, hint: Any, key: str) -> Any:
+    """Return `value` as `hint`; only int -> float and list <-> tuple are converted."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        return _coerce(value, next(a for a in arguments if a is not type(None)), key)
+    if origin in (list, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise ConfigurationError(key, value, f'a list of {arguments[0].__name__}')
+        return origin(_coerce(item, arguments[0], key) for item in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(key, value, 'a mapping')
+        return dict(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ConfigurationError(key, value, f'a {hint.__name__}')
+    return value
+
+
+def _check_range(value: Any, field: dataclasses.Field[Any], key: str) -> None:
+    if value is None or not field.metadata:
+        return
+    for item in value if isinstance(value, (list, tuple)) else (value,):
+        low, high = field.metadata['low'], field.metadata['high']
+        below = low is not None and not item >= low
+        above = high is not None and not item <= high
+        choices = field.metadata['choices']
+        if below or above or (choices is not None and item not in choices):
+            raise ConfigurationError(key, value, describe_range(field))
+
+
+def describe_range(field: dataclasses.Field[Any]) -> str:
+    """Return the allowed values of a field in words, with its unit."""
+    low, high, choices, unit = (field.metadata[k] for k in ('low', 'high', 'choices', 'unit'))
+    if choices is not None:
+        return 'one of ' + ', '.join(map(str, choices))
+    if low is None and high is None:
+        return 'any'
+    lower = '-inf' if low is None else f'{low:g}'
+    upper = 'inf' if high is None else f'{high:g}'
+    return f'{lower} to {upper} {unit}'.rstrip()

@@ -1,0 +1,71 @@
+"""
+Exceptions that a user may meet; every command prints them as one line and exits with code 2.
+
+Each message holds the offending value and what would have been right.
+"""
+
+from __future__ import annotations
+
+
+class XModelKDError(Exception):
+    """Base of every error that is the user's to mend: no traceback, exit code 2."""
+
+    exit_code = 2
+
+
+class ConfigurationError(XModelKDError):
+    """
+    A configuration key is unknown, of the wrong type, or out of its range.
+
+    Parameters
+    ----------
+    key
+        Dotted name of the key, as the user wrote it.
+    value
+        The offending value.
+    allowed
+        What would be accepted, in words or as a range.
+
+    """
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f'{key} = {value!r} is not allowed: {allowed}')
+        self.key, self.value, self.allowed = key, value, allowed
+
+
+class MessageError(XModelKDError):
+    """A message cannot be used (encoding, layout, truncated data); the message says why."""
+
+
+class CalibrationError(XModelKDError):
+    """A camera model or a transform is missing or impossible."""
+
+
+class BagError(XModelKDError):
+    """A bag or a recording cannot be read or written."""
+
+
+class CheckpointError(XModelKDError):
+    """A checkpoint is missing, of another format, or fails its hash."""
+
+
+class DeviceError(XModelKDError):
+    """The compute device that was asked for is not there."""
+
+
+class MissingDependencyError(XModelKDError):
+    """
+    An optional package is not installed.
+
+    Parameters
+    ----------
+    package
+        Name of the package on PyPI.
+    purpose
+        What needs it, to end the sentence '... is needed to'.
+
+    """
+
+    def __init__(self, package: str, purpose: str) -> None:
+        super().__init__(f'{package} is needed to {purpose}: pip install {package}')
+        self.package = package

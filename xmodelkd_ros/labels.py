@@ -1,0 +1,144 @@
+"""
+Semantic classes, their palette, and the mappings from and to SemanticKITTI and Cityscapes.
+
+Class ids are what the `label` field of an output cloud holds; 0 is 'unlabelled'. A network's
+output channel `c` stands for the class of row `c` in the table its checkpoint carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class SemanticClass:
+    """
+    One semantic class.
+
+    Parameters
+    ----------
+    id
+        Value in label arrays and messages.
+    name
+        Lower-case name.
+    color
+        Display colour, RGB, 0 to 255.
+    is_thing
+        Whether instances of the class are counted and tracked.
+
+    """
+
+    id: int
+    name: str
+    color: tuple[int, int, int]
+    is_thing: bool = False
+
+
+UNLABELLED = SemanticClass(0, 'unlabelled', (90, 90, 90))
+SKY = SemanticClass(16, 'sky', (70, 130, 180))
+POINT_CLASSES = (
+    SemanticClass(1, 'road', (128, 64, 128)),
+    SemanticClass(2, 'sidewalk', (244, 35, 232)),
+    SemanticClass(3, 'terrain', (152, 251, 152)),
+    SemanticClass(4, 'building', (105, 105, 125)),
+    SemanticClass(5, 'fence', (190, 153, 153)),
+    SemanticClass(6, 'vegetation', (60, 142, 35)),
+    SemanticClass(7, 'trunk', (135, 70, 10)),
+    SemanticClass(8, 'pole', (220, 200, 160)),
+    SemanticClass(9, 'sign', (250, 220, 0)),
+    SemanticClass(10, 'car', (60, 120, 255), is_thing=True),
+    SemanticClass(11, 'truck', (0, 200, 200), is_thing=True),
+    SemanticClass(12, 'bus', (0, 90, 130), is_thing=True),
+    SemanticClass(13, 'person', (220, 20, 60), is_thing=True),
+    SemanticClass(14, 'rider', (255, 100, 0), is_thing=True),
+    SemanticClass(15, 'bicycle', (255, 130, 170), is_thing=True),
+)
+"""What a LiDAR can see; `POINT_CLASSES[c].id == c + 1`."""
+
+THING_CLASSES = tuple(c for c in POINT_CLASSES if c.is_thing)
+"""What the video segmenter finds and tracks."""
+
+ALL_CLASSES = (UNLABELLED, *POINT_CLASSES, SKY)
+"""Every class, indexed by id."""
+
+ID_BY_NAME = {c.name: c.id for c in ALL_CLASSES}
+
+# SemanticKITTI's learning classes (19, in the order of its label_mapping yaml) and raw ids.
+SEMANTIC_KITTI_NAMES = (
+    'car', 'bicycle', 'motorcycle', 'truck', 'other-vehicle', 'person', 'bicyclist',
+    'motorcyclist', 'road', 'parking', 'sidewalk', 'other-ground', 'building', 'fence',
+    'vegetation', 'trunk', 'terrain', 'pole', 'traffic-sign',
+)
+_NAME_FROM_SEMANTIC_KITTI = (
+    'car', 'bicycle', 'bicycle', 'truck', 'bus', 'person', 'rider',
+    'rider', 'road', 'road', 'sidewalk', 'terrain', 'building', 'fence',
+    'vegetation', 'trunk', 'terrain', 'pole', 'sign',
+)
+_RAW_FROM_NAME = {
+    'unlabelled': 0, 'road': 40, 'sidewalk': 48, 'terrain': 72, 'building': 50, 'fence': 51,
+    'vegetation': 70, 'trunk': 71, 'pole': 80, 'sign': 81, 'car': 10, 'truck': 18, 'bus': 20,
+    'person': 30, 'rider': 31, 'bicycle': 11, 'sky': 0,
+}
+_NAME_FROM_RAW = {
+    0: 'unlabelled', 1: 'unlabelled', 10: 'car', 11: 'bicycle', 13: 'bus', 15: 'bicycle',
+    16: 'bus', 18: 'truck', 20: 'bus', 30: 'person', 31: 'rider', 32: 'rider', 40: 'road',
+    44: 'road', 48: 'sidewalk', 49: 'terrain', 50: 'building', 51: 'fence',
+    52: 'unlabelled', 60: 'road', 70: 'vegetation', 71: 'trunk', 72: 'terrain', 80: 'pole',
+    81: 'sign', 99: 'unlabelled', 252: 'car', 253: 'rider', 254: 'person', 255: 'rider',
+    256: 'bus', 257: 'bus', 258: 'truck', 259: 'bus',
+}
+
+# Cityscapes' 19 train classes in their usual order.
+CITYSCAPES_NAMES = (
+    'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign',
+    'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train',
+    'motorcycle', 'bicycle',
+)
+_NAME_FROM_CITYSCAPES = (
+    'road', 'sidewalk', 'building', 'fence', 'fence', 'pole', 'sign', 'sign',
+    'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'bus',
+    'bicycle', 'bicycle',
+)
+
+
+def _table(names: Sequence[str]) -> np.ndarray:
+    return np.array([ID_BY_NAME[name] for name in names], np.uint16)
+
+
+def _inverse(names: Sequence[str], missing: int) -> np.ndarray:
+    """Index of the first entry of `names` that maps to each of our ids, else `missing`."""
+    first = [names.index(c.name) if c.name in names else missing for c in ALL_CLASSES]
+    return np.array(first, np.uint16)
+
+
+ID_FROM_SEMANTIC_KITTI = _table(_NAME_FROM_SEMANTIC_KITTI)
+"""(19,) uint16: our id of each SemanticKITTI learning class; motorcycles count as bicycles."""
+
+SEMANTIC_KITTI_FROM_ID = _inverse(_NAME_FROM_SEMANTIC_KITTI, 255)
+"""(17,) uint16: SemanticKITTI learning class of our id, 255 where it has none."""
+
+ID_FROM_CITYSCAPES = _table(_NAME_FROM_CITYSCAPES)
+"""(19,) uint16: our id of each Cityscapes train class; trains count as buses."""
+
+CITYSCAPES_FROM_ID = _inverse(_NAME_FROM_CITYSCAPES, 255)
+"""
+(17,) uint16: Cityscapes train class of our id, 255 where it has none.
+
+A trunk is vegetation there, and 'fence' and 'sign' go to their own names.
+"""
+CITYSCAPES_FROM_ID[[ID_BY_NAME['fence'], ID_BY_NAME['sign'], ID_BY_NAME['trunk']]] = [4, 7, 8]
+CITYSCAPES_FROM_ID[[ID_BY_NAME['bus'], ID_BY_NAME['bicycle']]] = [15, 18]
+
+RAW_FROM_ID = np.array([_RAW_FROM_NAME[c.name] for c in ALL_CLASSES], np.uint16)
+"""(17,) uint16: raw SemanticKITTI label id (10 car, 40 road, ...) of our id."""
+
+ID_FROM_RAW = np.zeros(65536, np.uint16)
+"""(65536,) uint16: our id of a raw SemanticKITTI label id; unknown ids become 0."""
+for _raw, _name in _NAME_FROM_RAW.items():
+    ID_FROM_RAW[_raw] = ID_BY_NAME[_name]
+
+PALETTE = np.array([c.color for c in ALL_CLASSES], np.uint8)
+"""(17, 3) uint8: RGB colour by class id."""

@@ -1,0 +1,220 @@
+"""
+Records that pass between the folders: plain arrays with their shapes, dtypes, units and frames.
+
+Stamps are integer nanoseconds. Poses and transforms are (4, 4) float64, named by direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+
+import numpy as np
+
+from .geometry.cameras import Camera
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """
+    One LiDAR sweep.
+
+    Parameters
+    ----------
+    stamp
+        Time of the sweep, ns.
+    points
+        (N, 3) float32, lidar frame, m; rows may be NaN or infinite.
+    intensity
+        (N,) float32 in 0..1, or None where the sensor gives none.
+    ring
+        (N,) uint16 beam number, 0 the lowest, or None.
+    time_offset
+        (N,) int64 ns after `stamp` at which each point was measured, or None.
+    label
+        (N,) uint16 true class ids, where they are known.
+    instance
+        (N,) uint16 true instance ids (0 none), where they are known.
+    frame
+        TF frame of `points`.
+
+    """
+
+    stamp: int
+    points: np.ndarray
+    intensity: np.ndarray | None = None
+    ring: np.ndarray | None = None
+    time_offset: np.ndarray | None = None
+    label: np.ndarray | None = None
+    instance: np.ndarray | None = None
+    frame: str = 'lidar'
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """
+    One camera image.
+
+    Parameters
+    ----------
+    stamp
+        Time of the exposure, ns.
+    rgb
+        (H, W, 3) uint8.
+    label
+        (H, W) uint8 true class ids, where they are known.
+    instance
+        (H, W) uint16 true instance ids (0 none), where they are known.
+    frame
+        TF frame of the camera, an optical frame.
+
+    """
+
+    stamp: int
+    rgb: np.ndarray
+    label: np.ndarray | None = None
+    instance: np.ndarray | None = None
+    frame: str = 'camera'
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """
+    One camera's picture of a cloud: what is needed to carry values between the two.
+
+    Parameters
+    ----------
+    name
+        Name of the camera.
+    picture
+        The image.
+    camera
+        Its camera model, of the size of the image.
+    camera_from_lidar
+        (4, 4): lidar frame at the cloud's stamp to optical frame at the picture's stamp.
+
+    """
+
+    name: str
+    picture: Picture
+    camera: Camera
+    camera_from_lidar: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """
+    A cloud and the views that were paired with it.
+
+    Parameters
+    ----------
+    cloud
+        The reference.
+    views
+        By camera name; a camera without an image near enough in time is absent.
+    fixed_from_lidar
+        (4, 4) pose of the lidar in the fixed frame at the cloud's stamp, or None.
+
+    """
+
+    cloud: Cloud
+    views: Mapping[str, View]
+    fixed_from_lidar: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PointLabels:
+    """
+    What a point segmenter says, one row per input point, in input order.
+
+    Parameters
+    ----------
+    label
+        (N,) uint16 class ids; 0 for points that are not finite.
+    confidence
+        (N,) float32 in 0..1; 0 for points that are not finite.
+
+    """
+
+    label: np.ndarray
+    confidence: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Detections:
+    """
+    What a video segmenter says about one image, best first, before tracking.
+
+    Parameters
+    ----------
+    class_id
+        (Q,) uint16 thing classes.
+    score
+        (Q,) float32 in 0..1.
+    embedding
+        (Q, E) float32, unit length: what the tracker compares.
+    mask_logits
+        (Q, h, w) float32 at the network's mask resolution, covering the whole image.
+    size
+        (H, W) of the image.
+
+    """
+
+    class_id: np.ndarray
+    score: np.ndarray
+    embedding: np.ndarray
+    mask_logits: np.ndarray
+    size: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracks:
+    """
+    The tracked instances of one image.
+
+    Parameters
+    ----------
+    track_id
+        (T,) uint16, 1 and up.
+    class_id
+        (T,) uint16.
+    score
+        (T,) float32.
+    box
+        (T, 4) float32: x0, y0, x1, y1 in pixels, of the visible mask.
+    id_map
+        (H, W) uint16: track id by pixel, 0 none.
+
+    """
+
+    track_id: np.ndarray
+    class_id: np.ndarray
+    score: np.ndarray
+    box: np.ndarray
+    id_map: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Boxes:
+    """
+    Upright 3D boxes of the points of each track, lidar frame.
+
+    Parameters
+    ----------
+    track_id, class_id
+        (B,) uint16.
+    score
+        (B,) float32.
+    center, size
+        (B, 3) float32, m; size is length, width, height.
+    yaw
+        (B,) float32, rad, about +z.
+
+    """
+
+    track_id: np.ndarray
+    class_id: np.ndarray
+    score: np.ndarray
+    center: np.ndarray
+    size: np.ndarray
+    yaw: np.ndarray
