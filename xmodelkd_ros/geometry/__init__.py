@@ -1,0 +1,1 @@
+"""Camera models, rigid transforms, projection, occlusion and point-pixel pairs, in NumPy."""

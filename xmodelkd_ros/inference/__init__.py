@@ -1,0 +1,1 @@
+"""Predictors and the tracker: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""A small drivable world: clouds, images, labels, ids and poses."""
