@@ -1,0 +1,71 @@
+"""What a figure was measured with: machine, versions and configuration, to print and to keep."""
+
+from __future__ import annotations
+
+import datetime
+from importlib import metadata
+import os
+from pathlib import Path
+import platform
+from typing import Any
+
+import yaml
+
+PACKAGES = (
+    'numpy', 'torch', 'opencv-python-headless', 'safetensors', 'rosbags', 'pytorch-lightning',
+    'rclpy',
+)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return the machine, the Python and package versions, and the time, as plain values."""
+    return {
+        'date': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+        'cpu': _cpu_name(),
+        'cores': len(os.sched_getaffinity(0)),
+        'load_average': round(os.getloadavg()[0], 1),
+        'memory_gib': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
+        'gpu': _gpu_name(),
+        'system': f'{platform.system()} {platform.machine()}',
+        'python': platform.python_version(),
+        'packages': _versions(),
+    }
+
+
+def write_environment(path: Path, configuration: Any) -> None:
+    """
+    Write the resolved configuration of a run and its environment as YAML.
+
+    Parameters
+    ----------
+    path
+        File to write, beside the run's output.
+    configuration
+        Nested plain values.
+
+    """
+    content = {'configuration': configuration, 'environment': describe_environment()}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def _cpu_name() -> str:
+    for line in Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            return line.split(':', 1)[1].strip()
+    return platform.processor()
+
+
+def _gpu_name() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = 'not installed'
+    return found
