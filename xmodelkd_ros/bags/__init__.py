@@ -1,1 +1,1 @@
-"""Recordings: rosbag2 files, KITTI and SemanticKITTI, synchronised frames."""
+"""rosbag2 reading and writing, converters to rosbag2, and frames paired as the node does."""

@@ -1,0 +1,120 @@
+"""Configuration dataclasses as ROS parameters: declared with descriptors, read back validated."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Iterator
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from ..config import describe_range, from_mapping
+from ..errors import ConfigurationError
+
+T = TypeVar('T')
+
+_RCLPY_PARAMETERS = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+_LARGEST = {int: 2**63 - 1, float: 1.7976931348623157e308}
+
+
+def declare_config(node: Node, cls: type[T], prefix: str = '') -> T:
+    """
+    Declare every field of a configuration class as a read-only parameter and read them back.
+
+    Parameters
+    ----------
+    node
+        The node that gets the parameters.
+    cls
+        A dataclass whose fields were made with `config.setting`; nested dataclasses become
+        dotted names.
+    prefix
+        Dotted prefix of the parameters, with its final dot.
+
+    Raises
+    ------
+    ConfigurationError
+        For a value of a wrong type or out of its range.
+
+    """
+    values: dict[str, Any] = {}
+    fields = dict(_leaves(cls, prefix))
+    for name, field in fields.items():
+        default = _default(field)
+        descriptor = ParameterDescriptor(dynamic_typing=True)
+        value = _plain(node.declare_parameter(name, default, descriptor).value)
+        if value is None and isinstance(default, list):
+            value = []  # rcl hands over '[]' as a parameter that is not set
+        _put(values, name.removeprefix(prefix), value)
+    config = from_mapping(cls, values, prefix)
+    for name, field in fields.items():
+        node.set_descriptor(name, _descriptor(field))
+    return config
+
+
+def refuse_unknown_parameters(node: Node) -> None:
+    """
+    Raise ConfigurationError for an override that no `declare_config` has asked for.
+
+    Call it once, after the last `declare_config`.
+    """
+    # rclpy's public way to see overrides declares them all, and fails on an empty list.
+    overrides = node._parameter_overrides
+    known = sorted(node.get_parameters_by_prefix(''))
+    for name in sorted(overrides):
+        if name not in known and not name.startswith(_RCLPY_PARAMETERS):
+            allowed = 'unknown key, known are ' + ', '.join(
+                name for name in known if not name.startswith(_RCLPY_PARAMETERS))
+            raise ConfigurationError(name, _plain(overrides[name].value), allowed)
+
+
+def _leaves(cls: type[Any], prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Dotted name and field of each plain value in a tree of configuration classes."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if isinstance(hints[field.name], type) and dataclasses.is_dataclass(hints[field.name]):
+            yield from _leaves(hints[field.name], f'{prefix}{field.name}.')
+        else:
+            yield prefix + field.name, field
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter value as from_mapping wants it: number arrays as lists."""
+    return list(value) if isinstance(value, (array.array, tuple)) else value
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    *groups, leaf = name.split('.')
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[leaf] = value
+
+
+def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
+    """Return a read-only descriptor: help text, unit, and the range where it is a number's."""
+    unit = field.metadata['unit']
+    descriptor = ParameterDescriptor(
+        description=field.metadata['help'] + (f' [{unit}]' if unit else ''),
+        additional_constraints=describe_range(field),
+        read_only=True,
+        dynamic_typing=True,
+    )
+    kind = type(_default(field))
+    low, high = field.metadata['low'], field.metadata['high']
+    if kind in _LARGEST and (low is not None or high is not None):
+        low = kind(-_LARGEST[kind] if low is None else low)
+        high = kind(_LARGEST[kind] if high is None else high)
+        if kind is int:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return descriptor
