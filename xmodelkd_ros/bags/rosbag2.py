@@ -1,0 +1,50 @@
+"""The rosbags library, in one place: what is missing without it is said once and clearly."""
+
+from __future__ import annotations
+
+from ..errors import MissingDependencyError
+
+try:
+    from rosbags.interfaces import (
+        Connection,
+        ConnectionExtRosbag2,
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+        TopicInfo,
+    )
+    from rosbags.rosbag2 import (
+        CompressionFormat,
+        CompressionMode,
+        Reader,
+        StoragePlugin,
+        Writer,
+        WriterError,
+    )
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+except ImportError as error:
+    raise MissingDependencyError('rosbags', 'read and write bags') from error
+
+__all__ = [
+    'CompressionFormat',
+    'CompressionMode',
+    'Connection',
+    'ConnectionExtRosbag2',
+    'Qos',
+    'QosDurability',
+    'QosHistory',
+    'QosLiveliness',
+    'QosReliability',
+    'QosTime',
+    'Reader',
+    'StoragePlugin',
+    'Stores',
+    'TopicInfo',
+    'Writer',
+    'WriterError',
+    'get_types_from_msg',
+    'get_typestore',
+]
