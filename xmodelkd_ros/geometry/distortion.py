@@ -29,9 +29,14 @@ class Lens:
         """Return radii (T,) and their distorted radii (T,), both growing strictly."""
         radius = np.tan(np.linspace(0.0, _WIDEST, 8192))
         distorted = radius * self._factor(radius * radius)
-        growing = np.diff(distorted) > 0
+        growing = np.diff(distorted - 0.5 * self._bend * radius**2) > 0
         end = len(radius) if growing.all() else int(growing.argmin()) + 1
         return radius[:end], distorted[:end]
+
+    @property
+    def _bend(self) -> float:
+        """Return the most by which `_tangential` changes a slope, per unit of radius."""
+        return 0.0
 
     @functools.cached_property
     def limit(self) -> float:
@@ -94,6 +99,10 @@ class BrownConrady(Lens):
     numerator: tuple[float, ...]
     denominator: tuple[float, ...]
     tangential: tuple[float, float]
+
+    @property
+    def _bend(self) -> float:
+        return 6.0 * float(np.hypot(*self.tangential))
 
     def _factor(self, radius_squared: np.ndarray) -> np.ndarray:
         numerator = _polynomial(self.numerator, radius_squared)
