@@ -13,10 +13,14 @@ from .transforms import transform_points
 
 COEFFICIENT_COUNTS = {
     'plumb_bob': (0, 4, 5),
-    'rational_polynomial': (0, 8),
+    'rational_polynomial': (0, 8, 12, 14),
     'equidistant': (0, 4),
 }
-"""How many distortion coefficients each model takes; none means no distortion."""
+"""
+How many distortion coefficients each model takes; none means no distortion.
+
+OpenCV's thin prism and tilt, the 9th to 14th, are taken if they are 0.
+"""
 
 NEAREST = 0.01
 """Points nearer to the camera's plane than this are not in front of it, m."""
@@ -38,7 +42,7 @@ class Camera:
         (3, 3) K of the raw picture.
     distortion
         (D,) D of the raw picture: plumb_bob 4 or 5 numbers, rational_polynomial 8,
-        equidistant 4; with none the raw picture is not distorted.
+        (or 12 or 14 that end in zeros), equidistant 4; with none the raw picture is not distorted.
     model
         'plumb_bob', 'rational_polynomial' or 'equidistant'.
     rectification
@@ -83,6 +87,10 @@ class Camera:
                 f'{self.model} takes {" or ".join(map(str, counts))} distortion coefficients, '
                 f'not {len(self.distortion)}: {self.distortion.tolist()}'
             )
+        if self.distortion[8:].any():
+            raise CalibrationError(
+                f'thin prism and tilt must be 0, not {self.distortion[8:].tolist()}'
+            )
         if self.width < 1 or self.height < 1:
             raise CalibrationError(f'a picture of {self.width} x {self.height} pixels')
         name = 'projection' if self.rectified else 'intrinsics'
@@ -122,8 +130,10 @@ class Camera:
             return None
         if self.model == 'equidistant':
             return Equidistant(tuple(self.distortion.tolist()))
-        k1, k2, p1, p2, k3, *k456 = [*self.distortion.tolist(), 0.0][: max(5, len(self.distortion))]
-        return BrownConrady((k1, k2, k3), tuple(k456) or (0.0,), (p1, p2))
+        coefficients = np.zeros(8)
+        coefficients[: min(8, len(self.distortion))] = self.distortion[:8]
+        k1, k2, p1, p2, k3, *denominator = coefficients.tolist()
+        return BrownConrady((k1, k2, k3), tuple(denominator), (p1, p2))
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """

@@ -7,6 +7,7 @@ import numpy as np
 from .cameras import NEAREST, Camera
 from .occlusion import OcclusionConfig, is_visible
 from .pairing import Pairing
+from .transforms import transform_points
 
 
 def project_points(
@@ -36,7 +37,9 @@ def project_points(
 
     """
     index, image_points = _in_view(points, camera.image_from_optical @ camera_from_lidar, camera)
-    pixels, inside = camera.project_in_front(image_points)
+    with np.errstate(invalid='ignore', over='ignore', divide='ignore'):
+        pixels, inside = camera.project_in_front(image_points)
+    inside &= image_points[:, 2] > NEAREST
     inside &= (pixels > -0.5).all(1)
     inside &= (pixels < (camera.width - 0.5, camera.height - 0.5)).all(1)
     pairing = Pairing(index[inside], pixels[inside], image_points[inside, 2])
@@ -52,13 +55,13 @@ def _in_view(
     """
     Return indices (M,) of the points between the four planes of the view, and them, moved.
 
-    This linear test is cheap and leaves few points for the lens; NaN and infinite ones fail it.
+    This linear test is cheap and leaves few points for the lens; NaN fails it.
     """
-    matrix = image_from_lidar.astype(np.float32)
+    left, right, top, bottom = camera.extent
+    inward = np.array([[1, 0, -left, 0], [-1, 0, right, 0], [0, 1, -top, 0], [0, -1, bottom, 0]])
+    planes = (inward @ image_from_lidar).astype(np.float32)
+    points = points.astype(np.float32, copy=False)
     with np.errstate(invalid='ignore', over='ignore'):
-        x, y, z = matrix[:3, :3] @ points.T.astype(np.float32, copy=False) + matrix[:3, 3:]
-        left, right, top, bottom = camera.extent
-        inside = (z > NEAREST) & (z < np.inf)
-        inside &= (x > left * z) & (x < right * z) & (y > top * z) & (y < bottom * z)
+        inside = (planes[:, :3] @ points.T > -planes[:, 3:]).all(0)
     index = np.flatnonzero(inside)
-    return index, np.stack([x[index], y[index], z[index]], 1)
+    return index, transform_points(image_from_lidar, points[index])

@@ -130,6 +130,43 @@ def camera_from_lidar_between(
     return camera_from_base @ base_at_image_from_base_at_cloud @ base_from_lidar
 
 
+def compensate_motion(
+    points: np.ndarray, time_offset: np.ndarray, motion: np.ndarray, duration: int
+) -> np.ndarray:
+    """
+    Return points as the lidar would have seen them had it stood still at the cloud's stamp.
+
+    The lidar is taken to move at constant speed and to turn at constant speed about one axis;
+    Rodrigues' formula turns each point by its own angle.
+
+    Parameters
+    ----------
+    points
+        (N, 3), each in the lidar frame of its own time, m.
+    time_offset
+        (N,) ns after the cloud's stamp, of either sign.
+    motion
+        (4, 4) start_from_end: pose of the lidar `duration` after the stamp in its frame at it.
+    duration
+        ns, not 0.
+
+    Returns
+    -------
+    np.ndarray
+        (N, 3) in the lidar frame at the cloud's stamp, of the dtype of `points`.
+
+    """
+    share = (time_offset / duration).astype(points.dtype)[:, None]
+    quaternion = _quaternion(motion[:3, :3])
+    sine = np.linalg.norm(quaternion[:3])
+    axis = (quaternion[:3] / max(sine, 1e-12)).astype(points.dtype)
+    angle = share * points.dtype.type(2 * np.arctan2(sine, quaternion[3]))
+    with np.errstate(invalid='ignore'):
+        along = (points @ axis)[:, None] * axis
+        turned = along + np.cos(angle) * (points - along) + np.sin(angle) * np.cross(axis, points)
+        return turned + share * motion[:3, 3].astype(points.dtype)
+
+
 def _rotation(quaternion: np.ndarray) -> np.ndarray:
     """Return (..., 3, 3) rotations of unit quaternions (..., 4) x, y, z, w."""
     x, y, z, w = np.moveaxis(quaternion, -1, 0)
