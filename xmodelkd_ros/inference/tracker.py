@@ -1,0 +1,267 @@
+"""
+Identity over time: detections of one camera become tracks with lasting ids.
+
+The published online model associates queries over time; its rules are not known to us, so these
+are ours. A track remembers its appearance at three time scales (a bounded memory bank), so it is
+found again after an occlusion. Detections and tracks are paired by one optimal assignment that
+weighs appearance, overlap of boxes and class, within what motion allows since the last sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import itertools
+
+import numpy as np
+
+from ..config import setting
+from ..labels import ALL_CLASSES
+from ..records import Detections, Tracks
+from .assignment import associate
+from .instance_masks import bounding_boxes, paint_instances, resolve_overlaps
+
+_MOMENTA = np.array([0.0, 0.6, 0.9], np.float32)[:, None]  # recent, short, long memory
+_LAST_ID = 65535
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackerConfig:
+    """When tracks are born, kept and forgotten."""
+
+    low_score: float = setting(
+        0.15, 'detections below this score are ignored', low=0.0, high=1.0)
+    birth_score: float = setting(
+        0.3, 'detections from this score on may start a track', low=0.0, high=1.0)
+    sure_score: float = setting(
+        0.6, 'detections from this score on start a confirmed track', low=0.0, high=1.0)
+    confirm_hits: int = setting(
+        2, 'sights in a row that confirm a track of a lower score', low=1, high=100)
+    min_affinity: float = setting(
+        0.4, 'similarity plus weighted overlap that a pair needs', low=-1.0, high=2.0)
+    overlap_weight: float = setting(
+        0.5, 'weight of the overlap of boxes beside the similarity', low=0.0, high=10.0)
+    overlap_memory: float = setting(
+        0.5, 'time in which the overlap with the last sight loses its weight', unit='s',
+        low=0.01, high=10.0)
+    class_penalty: float = setting(
+        0.2, 'what a differing class takes from the affinity', low=0.0, high=2.0)
+    drift: float = setting(
+        0.4, 'how fast the place of an unseen track gets uncertain, in image widths',
+        unit='1/s', low=0.0, high=10.0)
+    min_visible: float = setting(
+        0.4, 'part of its mask that a detection must keep beside better ones', low=0.0, high=1.0)
+    max_age: float = setting(
+        4.0, 'time after which an unseen track is forgotten', unit='s', low=0.0, high=60.0)
+    max_tracks: int = setting(
+        128, 'tracks in memory; beyond it the longest unseen are forgotten', low=1, high=4096)
+
+
+class Tracker:
+    """
+    Tracks the instances of one camera.
+
+    Parameters
+    ----------
+    config
+        When tracks are born, kept and forgotten.
+    ids
+        Source of new ids, counting up; trackers that share one never share an id. Beyond 65535
+        the ids start again from 1, and those of living tracks are skipped.
+
+    """
+
+    def __init__(
+        self,
+        config: TrackerConfig = TrackerConfig(),  # noqa: B008 (frozen)
+        ids: Iterator[int] | None = None,
+    ) -> None:
+        self._config = config
+        self._ids = itertools.count(1) if ids is None else ids
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks, as after a jump in time; ids go on."""
+        self._memory = np.empty(0, _memory_type(0))
+        self._stamp: int | None = None
+
+    @property
+    def memory_size(self) -> int:
+        """Number of tracks in memory, seen or not."""
+        return len(self._memory)
+
+    def update(self, detections: Detections, stamp: int) -> Tracks:
+        """
+        Continue the tracks with what is seen in the next image.
+
+        Parameters
+        ----------
+        detections
+            Of one image, in any order: the order does not change the result.
+        stamp
+            Time of the image, ns; a stamp before the last one resets the tracker first.
+
+        Returns
+        -------
+        Tracks
+            Confirmed tracks that are visible in this image, by rising id.
+
+        """
+        if self._stamp is not None and stamp < self._stamp:
+            self.reset()
+        self._stamp = stamp
+        seen, boxes = self._select(detections)
+        if seen.embedding.shape[1] != self._memory['bank'].shape[2]:
+            self._memory = np.empty(0, _memory_type(seen.embedding.shape[1]))
+        track = self._associate(seen, boxes, stamp)
+        self._refresh(seen, boxes, track, stamp)
+        track = self._give_birth(seen, boxes, track, stamp)
+        self._confirm(stamp)
+        tracks = self._output(seen, track)
+        self._forget(stamp)
+        return tracks
+
+    def _select(self, detections: Detections) -> tuple[Detections, np.ndarray]:
+        """Return the detections worth a look in an order of their own, and boxes in pixels."""
+        kept = np.flatnonzero(detections.score >= self._config.low_score)
+        logits, score = detections.mask_logits[kept], detections.score[kept]
+        masks = resolve_overlaps(logits, score)
+        area = (logits > 0).sum((1, 2))
+        visible = masks.sum((1, 2)) >= np.maximum(area * self._config.min_visible, 1)
+        boxes = bounding_boxes(masks[visible])
+        height, width = logits.shape[1:]
+        rows, columns = detections.size
+        boxes *= np.array([columns / width, rows / height] * 2, np.float32)
+        order = np.lexsort((*boxes.T, -score[visible]))
+        return _take(detections, kept[visible][order]), boxes[order]
+
+    def _associate(self, seen: Detections, boxes: np.ndarray, stamp: int) -> np.ndarray:
+        """Return (D,) the row in memory of each detection, -1 for none."""
+        memory, config = self._memory, self._config
+        similarity = np.einsum('dk,tpk->dtp', seen.embedding, memory['bank']).max(2, initial=-1)
+        gap = (stamp - memory['stamp']) * 1e-9
+        fresh = np.exp(-gap / config.overlap_memory)
+        affinity = similarity + config.overlap_weight * fresh * _overlap(boxes, memory['box'])
+        differs = seen.class_id[:, None] != memory['votes'].argmax(1)[None]
+        affinity -= config.class_penalty * differs
+        possible = _touch(boxes, memory['box'], config.drift * gap * seen.size[1])
+        possible &= gap <= config.max_age
+        cost = np.where(possible, -affinity, np.inf)
+        return associate(cost, -config.min_affinity)
+
+    def _refresh(
+        self, seen: Detections, boxes: np.ndarray, track: np.ndarray, stamp: int
+    ) -> None:
+        """Let the paired tracks remember what is seen of them now."""
+        found = np.flatnonzero(track >= 0)
+        rows = track[found]
+        memory = self._memory[rows]
+        bank = _MOMENTA * memory['bank'] + (1 - _MOMENTA) * seen.embedding[found, None]
+        memory['bank'] = bank / np.maximum(np.linalg.norm(bank, axis=2, keepdims=True), 1e-6)
+        memory['votes'] *= 0.95
+        memory['votes'][np.arange(len(rows)), seen.class_id[found]] += seen.score[found]
+        memory['score'] = 0.8 * memory['score'] + 0.2 * seen.score[found]
+        memory['sure'] |= seen.score[found] >= self._config.sure_score
+        memory['hits'] += 1
+        memory['box'], memory['stamp'] = boxes[found], stamp
+        self._memory[rows] = memory
+
+    def _give_birth(
+        self, seen: Detections, boxes: np.ndarray, track: np.ndarray, stamp: int
+    ) -> np.ndarray:
+        """Start tracks from strong detections of none; return `track` with their rows."""
+        born = np.flatnonzero((track < 0) & (seen.score >= self._config.birth_score))
+        young = np.zeros(len(born), self._memory.dtype)
+        young['bank'] = seen.embedding[born, None]
+        young['votes'][np.arange(len(born)), seen.class_id[born]] = seen.score[born]
+        young['score'], young['box'], young['stamp'] = seen.score[born], boxes[born], stamp
+        young['sure'], young['hits'] = seen.score[born] >= self._config.sure_score, 1
+        track = track.copy()
+        track[born] = len(self._memory) + np.arange(len(born))
+        self._memory = np.concatenate((self._memory, young))
+        return track
+
+    def _confirm(self, stamp: int) -> None:
+        """Give ids to tracks that are sure or were seen often enough."""
+        memory = self._memory
+        enough = memory['sure'] | (memory['hits'] >= self._config.confirm_hits)
+        for row in np.flatnonzero((memory['id'] == 0) & (memory['stamp'] == stamp) & enough):
+            memory['id'][row] = self._new_id()
+
+    def _new_id(self) -> int:
+        living = self._memory['id']
+        while True:
+            identity = (next(self._ids) - 1) % _LAST_ID + 1
+            if identity not in living:
+                return identity
+
+    def _output(self, seen: Detections, track: np.ndarray) -> Tracks:
+        shown = np.flatnonzero(track >= 0)
+        shown = shown[self._memory['id'][track[shown]] > 0]
+        shown = shown[np.argsort(self._memory['id'][track[shown]])]
+        memory = self._memory[track[shown]]
+        identity = memory['id']
+        id_map, boxes = paint_instances(
+            identity, seen.mask_logits[shown], seen.score[shown], seen.size
+        )
+        visible = boxes[:, 2] > boxes[:, 0]
+        return Tracks(
+            track_id=identity[visible],
+            class_id=memory['votes'].argmax(1).astype(np.uint16)[visible],
+            score=memory['score'][visible],
+            box=boxes[visible],
+            id_map=id_map,
+        )
+
+    def _forget(self, stamp: int) -> None:
+        """Drop tracks unseen for too long, unconfirmed ones at once, and what is too many."""
+        memory = self._memory
+        limit = np.where(memory['id'] > 0, self._config.max_age * 1e9, 0)
+        memory = memory[stamp - memory['stamp'] <= limit]
+        if len(memory) > self._config.max_tracks:
+            latest = np.argsort(-memory['stamp'], kind='stable')[: self._config.max_tracks]
+            memory = memory[np.sort(latest)]
+        self._memory = memory
+
+
+def _memory_type(embedding: int) -> np.dtype:
+    """Return the type of a remembered track; id 0 is a track that is not confirmed yet."""
+    return np.dtype(
+        [
+            ('id', np.uint16),
+            ('bank', np.float32, (len(_MOMENTA), embedding)),
+            ('box', np.float32, 4),
+            ('stamp', np.int64),
+            ('hits', np.int64),
+            ('sure', bool),
+            ('score', np.float32),
+            ('votes', np.float32, len(ALL_CLASSES)),
+        ]
+    )
+
+
+def _take(detections: Detections, rows: np.ndarray) -> Detections:
+    return Detections(
+        class_id=detections.class_id[rows],
+        score=detections.score[rows],
+        embedding=detections.embedding[rows],
+        mask_logits=detections.mask_logits[rows],
+        size=detections.size,
+    )
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the (A, B) intersection over union of boxes."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(2)
+    area = [(box[:, 2:] - box[:, :2]).prod(1) for box in (first, second)]
+    return shared / np.maximum(area[0][:, None] + area[1][None] - shared, 1e-6)
+
+
+def _touch(first: np.ndarray, second: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """Return (A, B) bool: whether box A meets box B grown by slack (B,) on each side."""
+    low = first[:, None, 2:] >= second[None, :, :2] - slack[:, None]
+    high = first[:, None, :2] <= second[None, :, 2:] + slack[:, None]
+    return (low & high).all(2)
+

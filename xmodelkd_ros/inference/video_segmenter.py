@@ -1,0 +1,136 @@
+"""The predictor of the video segmenter: images in, detections out; own device and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import os
+
+import cv2
+import numpy as np
+import torch
+
+from ..config import setting
+from ..labels import SemanticClass
+from ..networks.checkpoint import load_checkpoint, load_config, load_weights
+from ..networks.video_network import VideoNetwork, VideoNetworkConfig, mask_logits
+from ..records import Detections
+from .devices import compute_dtype, download, select_device, upload
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoPreprocessing:
+    """What turns an image into the network's input; part of a checkpoint."""
+
+    width: int = setting(640, 'Width of the input.', unit='px', low=32, high=4096)
+    height: int = setting(192, 'Height of the input.', unit='px', low=32, high=4096)
+    mean: tuple[float, ...] = setting((110.0, 110.0, 110.0), 'Mean of R, G and B.')
+    deviation: tuple[float, ...] = setting((60.0, 60.0, 60.0), 'Deviation of R, G and B.')
+    score_floor: float = setting(
+        0.1, 'Queries below this score are not given out.', low=0.0, high=1.0
+    )
+
+
+class VideoSegmenter:
+    """
+    Finds the instances in images, one image at a time or several cameras in one batch.
+
+    Parameters
+    ----------
+    checkpoint_path
+        A checkpoint of the kind 'video'.
+    device
+        'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be used.
+    DeviceError
+        If the device is not there.
+
+    """
+
+    def __init__(
+        self, checkpoint_path: str | os.PathLike[str], device: str = 'cpu'
+    ) -> None:
+        self.device = select_device(device)
+        checkpoint = load_checkpoint(checkpoint_path, 'video')
+        config = load_config(VideoNetworkConfig, checkpoint.network, checkpoint_path)
+        network = VideoNetwork(config)
+        load_weights(network, checkpoint, checkpoint_path)
+        self._preprocessing = load_config(
+            VideoPreprocessing, checkpoint.preprocessing, checkpoint_path
+        )
+        self._mean = torch.tensor(self._preprocessing.mean, device=self.device)
+        self._deviation = torch.tensor(self._preprocessing.deviation, device=self.device)
+        self.classes: tuple[SemanticClass, ...] = checkpoint.classes
+        self.sha256 = checkpoint.sha256
+        self._class_ids = np.array([row.id for row in checkpoint.classes], np.uint16)
+        self._dtype = compute_dtype(self.device)
+        self._network = network.fuse().to(
+            self.device, self._dtype, memory_format=torch.channels_last
+        )
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """
+        Find the instances of each image.
+
+        Parameters
+        ----------
+        images
+            Each (H, W, 3) uint8 RGB, of any size.
+
+        Returns
+        -------
+        list of Detections
+            One per image, in the order of the images, best first.
+
+        """
+        if not images:
+            return []
+        queries, pixels = self._network(self._prepare(images))
+        score, channel = queries.class_logits.sigmoid().max(2)
+        score, order = score.sort(dim=1, descending=True, stable=True)
+        logits = mask_logits(queries, pixels)
+        outputs = download(score, channel, order, queries.embedding, logits)
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        return [
+            self._detections(size, *arrays)
+            for size, *arrays in zip(sizes, *outputs, strict=True)
+        ]
+
+    def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
+        shape = self._preprocessing
+        batch = np.stack([_resize(image, shape.width, shape.height) for image in images])
+        normalised = (upload(batch, self.device) - self._mean) / self._deviation  # B x H x W x 3
+        return normalised.to(self._dtype).permute(0, 3, 1, 2)
+
+    def _detections(
+        self,
+        size: tuple[int, int],
+        score: np.ndarray,
+        channel: np.ndarray,
+        order: np.ndarray,
+        embedding: np.ndarray,
+        logits: np.ndarray,
+    ) -> Detections:
+        kept = order[score >= self._preprocessing.score_floor]
+        return Detections(
+            class_id=self._class_ids[channel[kept]],
+            score=score[: len(kept)].copy(),
+            embedding=embedding[kept],
+            mask_logits=logits[kept],
+            size=size,
+        )
+
+
+def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    return cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
