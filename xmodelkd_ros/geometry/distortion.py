@@ -53,13 +53,17 @@ class Lens:
     def undistort(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points that `distort` takes to x, y; NaN where there are none."""
         undistorted_x, undistorted_y = x, y
+        dx = dy = np.zeros_like(x)
         for _ in range(20):
-            dx, dy = self._tangential(
-                undistorted_x, undistorted_y, undistorted_x**2 + undistorted_y**2
-            )
             radius = np.hypot(x - dx, y - dy)
             scale = self._undistort_radius(radius) / np.maximum(radius, 1e-12)
             undistorted_x, undistorted_y = (x - dx) * scale, (y - dy) * scale
+            last_dx, last_dy = dx, dy
+            dx, dy = self._tangential(
+                undistorted_x, undistorted_y, undistorted_x**2 + undistorted_y**2
+            )
+            if not ((abs(dx - last_dx) > 1e-13) | (abs(dy - last_dy) > 1e-13)).any():
+                break
         return undistorted_x, undistorted_y
 
     def _undistort_radius(self, distorted: np.ndarray) -> np.ndarray:
