@@ -7,7 +7,7 @@ lines and ROS parameters are three doors to the same class, all of which end in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import copy
 import dataclasses
 import types
@@ -86,6 +86,31 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration as nested plain values, the inverse of `from_mapping`."""
     return dataclasses.asdict(config)
+
+
+def leaves(cls: type[Any], prefix: str = '') -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Yield the dotted name and the field of each plain value in a tree of configurations."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if isinstance(hints[field.name], type) and dataclasses.is_dataclass(hints[field.name]):
+            yield from leaves(hints[field.name], f'{prefix}{field.name}.')
+        else:
+            yield prefix + field.name, field
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of a field as YAML and ROS parameters know it: tuples as lists."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key in nested plain values."""
+    *groups, leaf = key.split('.')
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[leaf] = value
 
 
 def _convert(value: Any, hint: Any, field: dataclasses.Field[Any], key: str) -> Any:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Iterator
 import dataclasses
-import typing
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from ..config import describe_range, from_mapping
+from ..config import default_of, describe_range, from_mapping, leaves, put
 from ..errors import ConfigurationError
 
 T = TypeVar('T')
@@ -41,14 +39,14 @@ def declare_config(node: Node, cls: type[T], prefix: str = '') -> T:
 
     """
     values: dict[str, Any] = {}
-    fields = dict(_leaves(cls, prefix))
+    fields = dict(leaves(cls, prefix))
     for name, field in fields.items():
-        default = _default(field)
+        default = default_of(field)
         descriptor = ParameterDescriptor(dynamic_typing=True)
         value = _plain(node.declare_parameter(name, default, descriptor).value)
         if value is None and isinstance(default, list):
             value = []  # rcl hands over '[]' as a parameter that is not set
-        _put(values, name.removeprefix(prefix), value)
+        put(values, name.removeprefix(prefix), value)
     config = from_mapping(cls, values, prefix)
     for name, field in fields.items():
         node.set_descriptor(name, _descriptor(field))
@@ -71,32 +69,9 @@ def refuse_unknown_parameters(node: Node) -> None:
             raise ConfigurationError(name, _plain(overrides[name].value), allowed)
 
 
-def _leaves(cls: type[Any], prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Dotted name and field of each plain value in a tree of configuration classes."""
-    hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        if isinstance(hints[field.name], type) and dataclasses.is_dataclass(hints[field.name]):
-            yield from _leaves(hints[field.name], f'{prefix}{field.name}.')
-        else:
-            yield prefix + field.name, field
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return list(field.default) if isinstance(field.default, tuple) else field.default
-
-
 def _plain(value: Any) -> Any:
     """Return a parameter value as from_mapping wants it: number arrays as lists."""
     return list(value) if isinstance(value, (array.array, tuple)) else value
-
-
-def _put(values: dict[str, Any], name: str, value: Any) -> None:
-    *groups, leaf = name.split('.')
-    for group in groups:
-        values = values.setdefault(group, {})
-    values[leaf] = value
 
 
 def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
@@ -108,7 +83,7 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
         read_only=True,
         dynamic_typing=True,
     )
-    kind = type(_default(field))
+    kind = type(default_of(field))
     low, high = field.metadata['low'], field.metadata['high']
     if kind in _LARGEST and (low is not None or high is not None):
         low = kind(-_LARGEST[kind] if low is None else low)

@@ -1,0 +1,77 @@
+"""Configuration dataclasses as command-line options: the same keys as in YAML files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ..config import default_of, describe_range, from_mapping, leaves, put
+from ..errors import ConfigurationError
+
+T = TypeVar('T')
+
+
+def add_options(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
+    """
+    Add `--config FILE` and one option for each plain field of a configuration class.
+
+    A field `a.b_c` of a nested class becomes `--a.b-c`; help, unit, range and default are those
+    of its `setting`.
+    """
+    parser.add_argument('--config', type=Path, help='YAML file with the keys below')
+    for key, field in leaves(cls):
+        unit = f' [{field.metadata["unit"]}]' if field.metadata['unit'] else ''
+        text = f'{field.metadata["help"]}{unit}; {describe_range(field)}'
+        parser.add_argument(
+            '--' + key.replace('_', '-'), dest=key, default=argparse.SUPPRESS, metavar='VALUE',
+            nargs='+' if _is_sequence(field.type) else None,
+            help=f'{text} (default: {default_of(field)})'.replace('%', '%%'),
+        )
+
+
+def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
+    """
+    Build a configuration from parsed options; the command line wins over the file.
+
+    Raises
+    ------
+    ConfigurationError
+        With the key, the value and the range.
+
+    """
+    values: dict[str, Any] = {}
+    if arguments.config is not None:
+        values = _read_yaml(arguments.config)
+    given = vars(arguments)
+    for key, _ in leaves(cls):
+        if key in given:
+            put(values, key, _parsed(given[key]))
+    return from_mapping(cls, values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError('config', str(path), f'a YAML file ({error})') from error
+    if not isinstance(content, Mapping):
+        raise ConfigurationError('config', str(path), 'a YAML file with a mapping')
+    return dict(content)
+
+
+def _is_sequence(annotation: Any) -> bool:
+    return str(annotation).startswith(('list', 'tuple'))
+
+
+def _parsed(text: str | Sequence[str]) -> Any:
+    """Read an option's text as YAML does: numbers, true and false, else as it stands."""
+    if isinstance(text, str):
+        try:
+            return yaml.safe_load(text) if text else text
+        except yaml.YAMLError:
+            return text
+    return [_parsed(item) for item in text]
