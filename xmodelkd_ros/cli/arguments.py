@@ -47,9 +47,10 @@ def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
     if arguments.config is not None:
         values = _read_yaml(arguments.config)
     given = vars(arguments)
-    for key, _ in leaves(cls):
+    for key, field in leaves(cls):
         if key in given:
-            put(values, key, _parsed(given[key]))
+            is_text = 'str' in str(field.type)
+            put(values, key, given[key] if is_text else _parsed(given[key]))
     return from_mapping(cls, values)
 
 

@@ -1,0 +1,76 @@
+"""Command lines and YAML files as doors to the configuration classes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+import pytest
+from xmodelkd_ros.cli.arguments import add_options, config_from_options
+from xmodelkd_ros.cli.command import command
+from xmodelkd_ros.config import setting
+from xmodelkd_ros.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float = setting(10.0, 'Rate.', unit='Hz', low=0.1, high=100.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    name: str = setting('front', 'Name.')
+    sizes: tuple[int, ...] = setting((1, 2), 'Sizes in %.', low=0)
+    on_top: bool = setting(False, 'Switch.')
+    inner: Inner = setting(Inner(), 'Inner.')
+
+
+def read(*arguments: str) -> Outer:
+    parser = argparse.ArgumentParser()
+    add_options(parser, Outer)
+    return config_from_options(parser.parse_args(arguments), Outer)
+
+
+def test_nothing_given_is_the_default():
+    assert read() == Outer()
+
+
+def test_options_reach_nested_fields_and_sequences():
+    config = read('--inner.rate', '5', '--sizes', '3', '4', '--on-top', 'true', '--name', 'x')
+    assert config == Outer('x', (3, 4), True, Inner(5.0))
+
+
+def test_text_stays_text():
+    assert read('--name', '02').name == '02'
+
+
+def test_the_command_line_wins_over_the_file(tmp_path):
+    path = tmp_path / 'config.yaml'
+    path.write_text('name: file\ninner: {rate: 2}\n')
+    assert read('--config', str(path), '--name', 'line') == Outer('line', inner=Inner(2.0))
+
+
+@pytest.mark.parametrize(
+    ('text', 'word'), [('nmae: x', 'nmae'), ('- 1', 'a mapping'), ('a: [', 'a YAML file')]
+)
+def test_bad_files_are_one_line(tmp_path, text, word):
+    path = tmp_path / 'config.yaml'
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=word):
+        read('--config', str(path))
+
+
+def test_help_shows_unit_range_and_default(capsys):
+    with pytest.raises(SystemExit):
+        read('--help')
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert 'Rate. [Hz]; 0.1 to 100 Hz (default: 10.0)' in shown and 'Sizes in %.' in shown
+
+
+def test_a_command_turns_user_errors_into_one_line_and_code_2(capsys):
+    @command
+    def main(args=None):
+        raise ConfigurationError('inner.rate', 0, '0.1 to 100 Hz')
+
+    assert main([]) == 2
+    assert capsys.readouterr().err == 'error: inner.rate = 0 is not allowed: 0.1 to 100 Hz\n'
