@@ -144,10 +144,11 @@ class BagWriter:
             raise BagError(f'{self.path} cannot be written: {error}') from error
         self.counts[topic] += 1
 
-    def write_text(self, name: str, text: str) -> None:
-        """Put a text file beside the bag's own files, such as the run's configuration."""
+    @property
+    def folder(self) -> Path:
+        """Where the bag lies until it is complete, to put files of one's own beside it."""
         assert self._workspace is not None, 'the bag is not open'
-        (self._workspace / self.path.name / name).write_text(text, encoding='utf-8')
+        return self._workspace / self.path.name
 
     def __exit__(
         self,
@@ -159,7 +160,7 @@ class BagWriter:
         try:
             if kind is None:
                 self._writer.close()
-                (self._workspace / self.path.name).rename(self.path)
+                self.folder.rename(self.path)
             else:
                 self._writer.abort()
         except OSError as failure:

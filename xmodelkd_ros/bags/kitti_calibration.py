@@ -1,0 +1,174 @@
+"""
+KITTI's calibration files as camera models and transforms.
+
+KITTI projects a lidar point X of a rectified image `xx` by P_rect_xx R_rect_00 T_velo_to_cam X,
+where P_rect_xx = K [I | t] and t is the rectified camera's place as seen from rectified camera
+0. Here each camera has a frame of its own: t goes into the transform, and the camera's P has no
+fourth column. The pixels are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CalibrationError
+from ..geometry.cameras import Camera
+from ..geometry.transforms import invert
+
+CAMERAS = ('00', '01', '02', '03')
+"""KITTI's numbers: 00 and 01 are grey, 02 and 03 in colour; even ones are left."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MountedCamera:
+    """
+    A camera and its place.
+
+    Parameters
+    ----------
+    camera
+        Model of the rectified picture.
+    camera_from_lidar
+        (4, 4), to the camera's raw optical frame.
+
+    """
+
+    camera: Camera
+    camera_from_lidar: np.ndarray
+
+
+def camera_name(number: str) -> str:
+    """Return the topic namespace and TF frame of KITTI camera `number`: 'camera_02'."""
+    return f'camera_{number}'
+
+
+def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
+    """
+    Read a camera of a raw drive.
+
+    Parameters
+    ----------
+    folder
+        The day's folder, with calib_cam_to_cam.txt and calib_velo_to_cam.txt.
+    number
+        One of `CAMERAS`.
+
+    Raises
+    ------
+    CalibrationError
+        If a file or an entry is missing or no rigid calibration.
+
+    """
+    cameras = read_calibration(folder / 'calib_cam_to_cam.txt')
+    camera0_from_lidar = _rigid(read_calibration(folder / 'calib_velo_to_cam.txt'))
+    width, height = entry(cameras, f'S_rect_{number}', (2,))
+    projection = entry(cameras, f'P_rect_{number}', (3, 4))
+    rectification = entry(cameras, f'R_rect_{number}', (3, 3))
+    camera = Camera(
+        int(width), int(height), entry(cameras, f'K_{number}', (3, 3)),
+        entry(cameras, f'D_{number}', (5,)), 'plumb_bob', rectification,
+        _without_baseline(projection), rectified=True,
+    )
+    rectified0_from_lidar = _rotation(entry(cameras, 'R_rect_00', (3, 3))) @ camera0_from_lidar
+    rectified_from_lidar = _baseline(projection) @ rectified0_from_lidar
+    return MountedCamera(camera, invert(_rotation(rectification)) @ rectified_from_lidar)
+
+
+def rectified_camera(
+    calibration: Mapping[str, np.ndarray], number: str, size: tuple[int, int]
+) -> MountedCamera:
+    """
+    Return a camera of an object or odometry calibration, which holds rectified cameras alone.
+
+    Parameters
+    ----------
+    calibration
+        As `read_calibration` gives it; Tr of the odometry files ends in rectified camera 0,
+        Tr_velo_to_cam of the object files in the raw one, to be turned by R0_rect.
+    number
+        One of `CAMERAS`.
+    size
+        Width and height of the picture, pixels.
+
+    """
+    projection = entry(calibration, f'P{int(number)}', (3, 4))
+    pinhole = _without_baseline(projection)
+    camera = Camera(*size, pinhole[:, :3], np.zeros(5), 'plumb_bob', np.eye(3), pinhole, True)
+    return MountedCamera(camera, _baseline(projection) @ rectified0_from_lidar(calibration))
+
+
+def rectified0_from_lidar(calibration: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return (4, 4) lidar to rectified camera 0 of an object or odometry calibration."""
+    if 'Tr' in calibration:
+        return _homogeneous(entry(calibration, 'Tr', (3, 4)))
+    rectification = _rotation(entry(calibration, 'R0_rect', (3, 3)))
+    return rectification @ _homogeneous(entry(calibration, 'Tr_velo_to_cam', (3, 4)))
+
+
+def lidar_from_imu(folder: Path) -> np.ndarray | None:
+    """Return (4, 4) of a raw drive's calib_imu_to_velo.txt, None where there is none."""
+    path = folder / 'calib_imu_to_velo.txt'
+    return _rigid(read_calibration(path)) if path.is_file() else None
+
+
+def read_calibration(path: Path) -> dict[str, np.ndarray]:
+    """
+    Read the lines 'name: numbers' of a calibration file; lines of other things are left out.
+
+    Raises
+    ------
+    CalibrationError
+        If there is no such file.
+
+    """
+    if not path.is_file():
+        raise CalibrationError(f'no calibration: {path} is missing')
+    entries = {}
+    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
+        name, _, values = line.partition(':')
+        try:
+            entries[name.strip()] = np.array(values.split(), float)
+        except ValueError:
+            continue  # calib_time is text
+    return entries
+
+
+def entry(
+    calibration: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return one entry in its shape; CalibrationError where it is missing or of another size."""
+    if name not in calibration:
+        raise CalibrationError(f'calibration has no {name}, only ' + ', '.join(calibration))
+    values = calibration[name]
+    if values.size != np.prod(shape):
+        raise CalibrationError(f'calibration {name} has {values.size} numbers, not {shape}')
+    return values.reshape(shape)
+
+
+def _rigid(calibration: Mapping[str, np.ndarray]) -> np.ndarray:
+    return _homogeneous(
+        np.column_stack([entry(calibration, 'R', (3, 3)), entry(calibration, 'T', (3,))])
+    )
+
+
+def _homogeneous(matrix: np.ndarray) -> np.ndarray:
+    return np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
+
+
+def _rotation(matrix: np.ndarray) -> np.ndarray:
+    return _homogeneous(np.column_stack([matrix, np.zeros(3)]))
+
+
+def _baseline(projection: np.ndarray) -> np.ndarray:
+    """Return (4, 4) rectified camera 0 to the rectified camera of P = K [I | t]."""
+    transform = np.eye(4)
+    transform[:3, 3] = np.linalg.solve(projection[:, :3], projection[:, 3])
+    return transform
+
+
+def _without_baseline(projection: np.ndarray) -> np.ndarray:
+    return np.column_stack([projection[:, :3], np.zeros(3)])

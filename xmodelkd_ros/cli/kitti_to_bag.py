@@ -1,0 +1,45 @@
+"""Convert KITTI and SemanticKITTI recordings to rosbag2."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import functools
+from pathlib import Path
+import sys
+
+from ..config import to_mapping
+from .arguments import add_options, config_from_options
+from .command import command
+from .progress import progress
+
+
+@command
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    from ..bags.kitti import KittiConfig, read_kitti
+    from ..bags.overview import bag_overview
+    from ..bags.recording import write_recording
+
+    parser = argparse.ArgumentParser(prog='kitti_to_bag', description=__doc__)
+    parser.add_argument(
+        'source', type=Path,
+        help='a drive of the raw data (..._sync), an object folder, or a SemanticKITTI sequence',
+    )
+    parser.add_argument('bag', type=Path, help="the bag's folder, which must not exist")
+    add_options(parser, KittiConfig)
+    options = parser.parse_args(args)
+    config = config_from_options(options, KittiConfig)
+
+    recording = read_kitti(options.source, config)
+    for note in recording.notes:
+        print(f'note: {note}', file=sys.stderr)
+    description = {'command': 'kitti_to_bag', 'source': str(options.source), **to_mapping(config)}
+    track = functools.partial(progress, label=options.bag.name, unit='entries')
+    write_recording(recording, options.bag, config, description, track)
+    print(bag_overview(options.bag))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

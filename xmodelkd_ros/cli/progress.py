@@ -1,0 +1,20 @@
+"""A progress bar with an estimate of the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+import sys
+from typing import TypeVar
+
+from ..errors import MissingDependencyError
+
+T = TypeVar('T')
+
+
+def progress(items: Sequence[T], label: str, unit: str = 'it') -> Iterable[T]:
+    """Pass `items` through and show on stderr, where it is a terminal, how far that is."""
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise MissingDependencyError('tqdm', 'show progress') from error
+    return tqdm(items, desc=label, unit=unit, disable=not sys.stderr.isatty())
