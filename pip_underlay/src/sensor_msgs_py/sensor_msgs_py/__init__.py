@@ -1,0 +1,1 @@
+"""PointCloud2 messages as structured NumPy arrays: a stand-in for ROS's package of this name."""
