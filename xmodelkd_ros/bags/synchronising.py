@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+import itertools
+import statistics
 
 
 def nearest(stamps: Sequence[int], stamp: int, tolerance: int, offset: int = 0) -> int | None:
@@ -44,7 +46,15 @@ def is_settled(stamps: Sequence[int], stamp: int, offset: int = 0) -> bool:
     """
     Return whether no image that is still to come can be nearer than those that are there.
 
-    True once the newest image is at or after the instant that is asked for, because a camera's
-    images arrive in order. Parameters as in `nearest`.
+    A camera's images arrive in order, so it is once the newest is at or after the instant that
+    is asked for, or so near before it that the next, a period later, must be further from it.
+    The period is the median of those between the images that are there, if these are three or
+    more. Parameters as in `nearest`.
     """
-    return len(stamps) > 0 and stamps[-1] >= stamp + offset
+    if not stamps:
+        return False
+    missing = stamp + offset - stamps[-1]
+    if missing <= 0 or len(stamps) < 3:
+        return missing <= 0
+    period = statistics.median(after - before for before, after in itertools.pairwise(stamps))
+    return 2 * missing <= period

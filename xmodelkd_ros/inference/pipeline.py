@@ -1,0 +1,162 @@
+"""
+The whole perception of a frame: point labels, tracks in each camera, and tracks on points.
+
+The live node and offline evaluation call this object and nothing else, so both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+
+from ..config import setting
+from ..geometry.projection import project_points
+from ..records import Boxes, Frame, PointLabels, Tracks, View
+from .boxes import fit_boxes
+from .painting import PaintingConfig, paint
+from .point_segmenter import PointSegmenter
+from .tracker import Tracker, TrackerConfig
+from .video_segmenter import VideoSegmenter
+
+Stage = Callable[[str], contextlib.AbstractContextManager[object]]
+"""Brackets the work of a stage, for those who time it."""
+
+
+def untimed(name: str) -> contextlib.AbstractContextManager[object]:
+    """Bracket a stage that nobody times."""
+    return contextlib.nullcontext(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """What the pipeline adds to its two models."""
+
+    painting: PaintingConfig = setting(PaintingConfig(), 'how tracks are painted on points')
+    tracker: TrackerConfig = setting(TrackerConfig(), 'how detections become tracks')
+
+
+@dataclasses.dataclass(frozen=True)
+class PerceptionResult:
+    """
+    What is perceived in one frame.
+
+    Parameters
+    ----------
+    points
+        (N, 3) float32 points of the frame's cloud.
+    labels
+        One row per point.
+    instance
+        (N,) uint16 track id of each point, 0 none.
+    tracks
+        By camera name; ids are unique over all cameras of a pipeline.
+
+    """
+
+    points: np.ndarray
+    labels: PointLabels
+    instance: np.ndarray
+    tracks: dict[str, Tracks]
+
+    @functools.cached_property
+    def boxes(self) -> Boxes:
+        """Box of each track's points in the lidar frame, made when first asked for."""
+        return fit_boxes(self.points, self.instance, list(self.tracks.values()))
+
+
+class Perception:
+    """
+    Labels clouds and tracks instances, frame after frame.
+
+    Each camera has its own tracker, and all of them draw from one counter of ids, so an id names
+    one track of one camera. An object that two cameras see has an id in each; a point that both
+    see takes the id of the camera that comes first in the frame.
+
+    Parameters
+    ----------
+    point_segmenter
+        Labels the points.
+    video_segmenter
+        Finds instances in images; without it frames have no tracks.
+    config
+        What is added to the two.
+    stage
+        Brackets the stages point_segmenter, video_segmenter, tracker, projection and painting.
+
+    """
+
+    def __init__(
+        self,
+        point_segmenter: PointSegmenter,
+        video_segmenter: VideoSegmenter | None = None,
+        config: PipelineConfig = PipelineConfig(),
+        stage: Stage = untimed,
+    ) -> None:
+        self._segment_points = point_segmenter
+        self._segment_images = video_segmenter
+        self._config = config
+        self._stage = stage
+        self._ids = itertools.count(1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks, as after a jump in time; ids go on."""
+        self._trackers: dict[str, Tracker] = {}
+        self._latest: dict[str, tuple[int, Tracks]] = {}
+
+    def __call__(self, frame: Frame) -> PerceptionResult:
+        """
+        Perceive one frame; frames come in the order of their stamps.
+
+        Parameters
+        ----------
+        frame
+            A cloud and the views that belong to it, of any cameras or none.
+
+        Returns
+        -------
+        PerceptionResult
+            One row per point, in input order, and the tracks of each view.
+
+        """
+        with self._stage('point_segmenter'):
+            labels = self._segment_points(frame.cloud.points, frame.cloud.intensity)
+        views = list(frame.views.values()) if self._segment_images else []
+        tracks = self._track(views)
+        instance = self._paint(frame.cloud.points, views, tracks, labels)
+        return PerceptionResult(frame.cloud.points, labels, instance, tracks)
+
+    def _track(self, views: list[View]) -> dict[str, Tracks]:
+        """Return the tracks of each view; a picture that was seen before is not seen twice."""
+        new = [view for view in views if not self._is_seen(view)]
+        if new and self._segment_images is not None:
+            with self._stage('video_segmenter'):
+                detections = self._segment_images([view.picture.rgb for view in new])
+            with self._stage('tracker'):
+                for view, found in zip(new, detections, strict=True):
+                    tracks = self._tracker(view.name).update(found, view.picture.stamp)
+                    self._latest[view.name] = view.picture.stamp, tracks
+        return {view.name: self._latest[view.name][1] for view in views}
+
+    def _is_seen(self, view: View) -> bool:
+        return self._latest.get(view.name, (None,))[0] == view.picture.stamp
+
+    def _tracker(self, camera: str) -> Tracker:
+        if camera not in self._trackers:
+            self._trackers[camera] = Tracker(self._config.tracker, self._ids)
+        return self._trackers[camera]
+
+    def _paint(
+        self, points: np.ndarray, views: list[View], tracks: dict[str, Tracks],
+        labels: PointLabels,
+    ) -> np.ndarray:
+        with self._stage('projection'):
+            pairings = [project_points(points, v.camera_from_lidar, v.camera) for v in views]
+        with self._stage('painting'):
+            seen = zip((tracks[view.name] for view in views), pairings, strict=True)
+            return paint(seen, labels, self._config.painting)

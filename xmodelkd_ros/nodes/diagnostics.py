@@ -1,0 +1,117 @@
+"""
+The node's state of health on /diagnostics, once a second.
+
+Status 'perception' has these keys (those of a camera and of a stage once for each):
+
+- `state`: of the lifecycle; `device`, `device.memory_mib`, `process.memory_mib`;
+- `model.point.sha256`, `model.video.sha256`;
+- `points.received`, `.used`, `.late`, `.unmatched`, `.replaced`, `.refused`, `.waiting`: counts
+  of clouds, received being the sum of the others; `points.rate_hz` of arrival;
+  `points.not_finite`: points that were NaN or infinite in clouds marked as dense;
+- `image.<camera>.received` and so on: the same of images;
+- `image.<camera>.pair_offset.p50_ms`, `.p95_ms`, `.p99_ms`: distance in time from image to cloud;
+- `output.rate_hz`: of labelled clouds;
+- `stage.<stage>.p50_ms`, `.p95_ms`, `.p99_ms`: stages messages_to_arrays, point_segmenter,
+  video_segmenter, tracker, projection, painting, arrays_to_message, other_outputs;
+- `latency.p50_ms`, `.p95_ms`, `.p99_ms`: from the arrival of a cloud to the publication of its
+  labels; `latency_from_stamp.*`: from its stamp, where that is of the node's clock;
+- `tf.failures`: how often TF did not have a transform; `tf.failures.<target> <- <source>`;
+- `time_jumps`: how often time jumped backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+import resource
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from ..messages.diagnostics import diagnostics_message, status_message
+from .logbook import Logbook
+
+PERIOD = 1.0
+
+
+class Diagnostics:
+    """
+    Publishes what the node counts and measures.
+
+    Parameters
+    ----------
+    node
+        Owns publisher and timer.
+    cameras
+        Names of the cameras.
+    logbook
+        What was counted and measured.
+    describe
+        Returns what else there is to say, by key.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        cameras: Sequence[str],
+        logbook: Logbook,
+        describe: Callable[[], dict[str, object]],
+    ) -> None:
+        self._node, self._logbook, self._describe = node, logbook, describe
+        self._sources = ['points', *(f'image.{name}' for name in cameras)]
+        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # ROS time stands still while a bag is paused.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(PERIOD, self._publish, clock=steady)
+
+    def _publish(self) -> None:
+        counts = {source: self._logbook.ledger.counts(source) for source in self._sources}
+        values = {**self._describe(), **self._noted(), **self._rates(counts)}
+        for source, fates in counts.items():
+            values.update({f'{source}.{fate}': count for fate, count in fates.items()})
+        level, summary = _judge(counts, values)
+        status = status_message(
+            self._node.get_name(), level, summary, values, str(values['device']))
+        stamp = self._node.get_clock().now().nanoseconds
+        self._publisher.publish(diagnostics_message([status], stamp))
+
+    def _noted(self) -> dict[str, object]:
+        failures = dict(self._logbook.tf_failures)
+        return {
+            **self._logbook.measurements.values(),
+            'points.not_finite': self._logbook.not_finite,
+            'time_jumps': self._logbook.time_jumps,
+            'tf.failures': sum(failures.values()),
+            **{f'tf.failures.{name}': count for name, count in failures.items()},
+            'process.memory_mib': _resident_memory() / 2**20,
+        }
+
+    def _rates(self, counts: dict[str, dict[str, int]]) -> dict[str, float]:
+        """Return rates since the last time, Hz."""
+        now = time.monotonic()
+        totals = {f'{source}.rate_hz': fates['received'] for source, fates in counts.items()}
+        totals['output.rate_hz'] = counts['points']['used']
+        (then, before), self._before = self._before, (now, totals)
+        return {key: (total - before.get(key, 0)) / (now - then) for key, total in totals.items()}
+
+
+def _judge(counts: dict[str, dict[str, int]], values: dict[str, object]) -> tuple[str, str]:
+    """Return level and summary."""
+    if values['state'] != 'active':
+        return 'stale', str(values['state'])
+    bad = {source: fates['refused'] for source, fates in counts.items() if fates['refused']}
+    if bad:
+        return 'warn', 'refused: ' + ', '.join(f'{count} {name}' for name, count in bad.items())
+    if not counts['points']['received']:
+        return 'warn', 'no cloud has come'
+    return 'ok', f'{values["output.rate_hz"]:.1f} clouds per second'
+
+
+def _resident_memory() -> int:
+    """Return the memory of this process, bytes."""
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * resource.getpagesize()

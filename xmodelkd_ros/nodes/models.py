@@ -1,0 +1,62 @@
+"""The pipeline of a configuration: its checkpoints, its device, its memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+import torch
+
+from ..inference.pipeline import Perception, Stage
+from ..inference.point_segmenter import PointSegmenter
+from ..inference.video_segmenter import VideoSegmenter
+from .perception_config import PerceptionConfig
+
+
+def shipped_model(kind: str) -> Path:
+    """Return the checkpoint of a kind, 'point' or 'video', that comes with the package."""
+    names = {
+        'point': 'point_hdl64e_simulated.safetensors', 'video': 'video_simulated.safetensors'}
+    return Path(get_package_share_directory('xmodelkd_ros')) / 'models' / names[kind]
+
+
+class Models:
+    """
+    The two models of a node.
+
+    Parameters
+    ----------
+    config
+        Names the checkpoints and the device; without cameras there is no video model.
+
+    Raises
+    ------
+    CheckpointError
+        If a checkpoint cannot be used.
+    DeviceError
+        If the device is not there.
+
+    """
+
+    def __init__(self, config: PerceptionConfig) -> None:
+        self._config = config
+        self.points = PointSegmenter(config.point_model or shipped_model('point'), config.device)
+        self.video: VideoSegmenter | None = None
+        if config.cameras:
+            self.video = VideoSegmenter(
+                config.video_model or shipped_model('video'), config.device)
+
+    def pipeline(self, stage: Stage) -> Perception:
+        """Return a pipeline of the two that brackets its stages with `stage`."""
+        return Perception(self.points, self.video, self._config.pipeline, stage)
+
+    def describe(self) -> dict[str, object]:
+        """Return device, its memory and the hashes of the checkpoints, for diagnostics."""
+        device = self.points.device
+        allocated = torch.cuda.memory_allocated(device) if device.type == 'cuda' else 0
+        return {
+            'device': str(device),
+            'device.memory_mib': allocated / 2**20,
+            'model.point.sha256': self.points.sha256,
+            'model.video.sha256': self.video.sha256 if self.video else 'none',
+        }

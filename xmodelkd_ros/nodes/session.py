@@ -1,0 +1,83 @@
+"""What exists while the node is active: inputs, queues and the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rclpy.node import Node
+
+from ..messages.stamps import NANOSECONDS_PER_SECOND
+from .calibrations import Calibrations
+from .frames import FrameMaker
+from .image_queue import ImageQueue
+from .inputs import Inputs
+from .intake import Intake
+from .logbook import Logbook
+from .models import Models
+from .outputs import Outputs
+from .perception_config import CameraConfig, PerceptionConfig
+from .transforms import Transforms
+from .worker import Worker
+
+
+class Session:
+    """
+    Listens and works from its creation until it is closed.
+
+    Parameters
+    ----------
+    node
+        Owns the subscriptions.
+    config, cameras
+        Settings of the node and of each camera.
+    models, transforms, outputs
+        What an inactive node keeps.
+    logbook
+        Where all is noted.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: PerceptionConfig,
+        cameras: Mapping[str, CameraConfig],
+        models: Models,
+        transforms: Transforms,
+        outputs: Outputs,
+        logbook: Logbook,
+    ) -> None:
+        self._transforms, self._logbook = transforms, logbook
+        self._intake = Intake(
+            _queues(config, cameras, logbook), config.max_wait, logbook.ledger, self._jump)
+        calibrations = Calibrations({name: c.rectified for name, c in cameras.items()})
+        make_frame = FrameMaker(config, cameras, self._intake, calibrations, transforms, logbook)
+        self._worker = Worker(
+            self._intake, make_frame, models.pipeline(logbook.measurements.stage), outputs,
+            logbook, config.threads)
+        self._worker.start()
+        self._inputs = Inputs(node, cameras, self._intake, calibrations)
+
+    def close(self) -> None:
+        """Stop listening and let the worker end."""
+        self._inputs.close()
+        self._intake.close()
+        self._worker.join()
+
+    def _jump(self, stamp: int) -> None:
+        self._logbook.time_jumps += 1
+        self._transforms.clear()
+        self._logbook.logger.warning(
+            f'time has jumped back to {stamp * 1e-9:.3f} s: '
+            'transforms, queues and tracks are cleared')
+
+
+def _queues(
+    config: PerceptionConfig, cameras: Mapping[str, CameraConfig], logbook: Logbook
+) -> dict[str, ImageQueue]:
+    tolerance = round(config.tolerance * NANOSECONDS_PER_SECOND)
+    return {
+        name: ImageQueue(
+            f'image.{name}', camera.offset, tolerance, config.queue, logbook.ledger)
+        for name, camera in cameras.items()
+    }

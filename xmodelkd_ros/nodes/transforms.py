@@ -1,0 +1,131 @@
+"""Transforms of frames: from TF at two times, from TF as static, or from a calibration file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import time
+
+from geometry_msgs.msg import TransformStamped
+import numpy as np
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from rclpy.time import Time
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from ..errors import CalibrationError
+from ..messages.transforms import transform_from_message
+from .logbook import Logbook
+
+POLL = 0.002
+"""How often a transform that is still to come is asked for, s."""
+
+
+class Transforms:
+    """
+    Looks up where things are, and counts what cannot be found.
+
+    Parameters
+    ----------
+    node
+        Receives /tf and /tf_static.
+    fixed_frame
+        Frame that does not move, empty for none.
+    fallback
+        Transforms for where TF has none.
+    logbook
+        Where failures are counted and said.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        fixed_frame: str,
+        fallback: Sequence[TransformStamped],
+        logbook: Logbook,
+    ) -> None:
+        self._fixed_frame = fixed_frame
+        self._logbook = logbook
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, node)
+        self._fallback = Buffer()
+        for transform in fallback:
+            self._fallback.set_transform_static(transform, 'calibration file')
+
+    def clear(self) -> None:
+        """Forget all that moves, as after a jump in time; static transforms stay."""
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """Stop receiving."""
+        self._listener.unregister()
+
+    def between(
+        self, target: tuple[str, int], source: tuple[str, int], patience: float
+    ) -> np.ndarray:
+        """
+        Return the (4, 4) transform that takes points of a frame at one time to another's.
+
+        Parameters
+        ----------
+        target, source
+            Name and stamp, ns, of each frame.
+        patience
+            Until when TF may be waited for, monotonic, s.
+
+        Raises
+        ------
+        CalibrationError
+            If neither TF nor the calibration file has it.
+
+        """
+        (target_frame, target_stamp), (source_frame, source_stamp) = target, source
+        name = f'{target_frame} <- {source_frame}'
+        if self._fixed_frame:
+            times = _time(target_stamp), _time(source_stamp)
+            found = self._ask(f'{name} through {self._fixed_frame}', patience, lambda: (
+                self._buffer.lookup_transform_full(
+                    target_frame, times[0], source_frame, times[1], self._fixed_frame)))
+            if found is not None:
+                return found
+        by_file = self._from_file(target_frame, source_frame)
+        found = self._ask(name, patience if by_file is None else None, lambda: (
+            self._buffer.lookup_transform(target_frame, source_frame, _time(0))))
+        if found is None and by_file is None:
+            raise CalibrationError(f'no transform {name} in TF or a calibration file')
+        return by_file if found is None else found
+
+    def fixed_from(self, frame: str, stamp: int, patience: float) -> np.ndarray | None:
+        """Return the (4, 4) pose of a frame in the fixed frame, None where it is not known."""
+        if not self._fixed_frame:
+            return None
+        return self._ask(f'{self._fixed_frame} <- {frame}', patience, lambda: (
+            self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp))))
+
+    def _ask(
+        self, name: str, patience: float | None, look_up: Callable[[], TransformStamped]
+    ) -> np.ndarray | None:
+        """Ask TF until it answers or patience ends; None may fail at once and is not counted."""
+        while True:
+            try:
+                return transform_from_message(look_up())
+            except TransformException as error:
+                if patience is None:
+                    return None
+                if time.monotonic() >= patience:
+                    reason = ' '.join(str(error).split())
+                    self._logbook.tf_failures[name] += 1
+                    self._logbook.complaints.warn(f'TF has no {name}: {reason}')
+                    return None
+                time.sleep(POLL)
+
+    def _from_file(self, target: str, source: str) -> np.ndarray | None:
+        try:
+            return transform_from_message(
+                self._fallback.lookup_transform(target, source, _time(0)))
+        except TransformException:
+            return None
+
+
+def _time(stamp: int) -> Time:
+    return Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
