@@ -1,0 +1,235 @@
+"""Frames of a bag: clouds with their images, paired and placed as the live node does it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+import dataclasses
+import logging
+from pathlib import Path
+import struct
+from typing import Any
+
+from ..errors import BagError, CalibrationError, MessageError
+from ..geometry.cameras import Camera
+from ..messages.cameras import camera_from_message
+from ..messages.clouds import cloud_from_message
+from ..messages.images import mask_from_message, rgb_from_message
+from ..records import Cloud, Frame, Picture, View
+from .reader import BagReader
+from .synchronising import is_settled, nearest
+from .transforms import BagTransforms
+
+TOLERANCE = 50_000_000
+"""Default of the largest distance in time between a cloud and its image, ns."""
+
+_TRUTH = '/ground_truth'
+_PATIENCE = 1_000_000_000
+_IMAGE_ENDS = ('/image', '/image/compressed')
+
+
+def frames(
+    path: str | Path,
+    cameras: Collection[str] | None = None,
+    *,
+    rectified: Collection[str] = (),
+    fixed_frame: str = '',
+    tolerance: int = TOLERANCE,
+    offsets: Mapping[str, int] | None = None,
+) -> Iterator[Frame]:
+    """
+    Yield a frame for each cloud of a bag, in the order of the clouds.
+
+    Clouds come from /points, images from /<camera>/image or /<camera>/image/compressed with
+    /<camera>/camera_info. Ground truth is filled in from the topics below /ground_truth. A
+    camera without an image near enough, a calibration or a transform is absent from the frame;
+    a cloud that cannot be used is left out. Either is said through `logging`.
+
+    Parameters
+    ----------
+    path
+        Bag folder or file.
+    cameras
+        Names of the cameras, None for all.
+    rectified
+        Names of the cameras whose images are rectified.
+    fixed_frame
+        Frame that does not move, to carry points from the cloud's time to the image's; empty
+        takes the two as simultaneous and leaves `Frame.fixed_from_lidar` None.
+    tolerance
+        Largest distance in time between a cloud and its image, ns.
+    offsets
+        By camera, how much later it is stamped for the same instant, ns.
+
+    Raises
+    ------
+    BagError
+        If the bag is damaged, or has no /points or no images of a camera.
+
+    """
+    with BagReader(path) as bag:
+        bag.require('/points')
+        topics = image_topics(bag)
+        for name in cameras or ():
+            if name not in topics:
+                raise BagError(f'{path} has no images of {name}, only of ' + ', '.join(topics))
+        chosen = {n: _Camera(n, topics[n], n in rectified, (offsets or {}).get(n, 0))
+                  for n in topics if cameras is None or n in cameras}
+        yield from _Pairing(bag, chosen, BagTransforms(bag, fixed_frame), tolerance).frames()
+
+
+def image_topics(bag: BagReader) -> dict[str, str]:
+    """Return the image topic of each camera of a bag, by camera name."""
+    found = {}
+    for end in reversed(_IMAGE_ENDS):
+        for topic in bag.topics:
+            if topic.endswith(end) and not topic.startswith(_TRUTH):
+                found[topic.removesuffix(end).strip('/')] = topic
+    return dict(sorted(found.items()))
+
+
+def header_stamp(data: bytes) -> int:
+    """Return the stamp, ns, of a serialised message that begins with a header."""
+    order = '<' if data[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+@dataclasses.dataclass
+class _Camera:
+    """Images of one camera that may still be chosen; `images` are serialised, with their info."""
+
+    name: str
+    topic: str
+    rectified: bool
+    offset: int
+    stamps: list[int] = dataclasses.field(default_factory=list)
+    images: list[tuple[bytes, bytes | None]] = dataclasses.field(default_factory=list)
+    info: bytes | None = None
+    model: tuple[bytes, Camera] | None = None
+
+    def put(self, data: bytes) -> None:
+        self.stamps.append(header_stamp(data))
+        self.images.append((data, self.info))
+
+    def forget_before(self, stamp: int) -> None:
+        old = sum(known < stamp for known in self.stamps)
+        del self.stamps[:old], self.images[:old]
+
+    def calibration(self, bag: BagReader, info: bytes | None) -> Camera:
+        data = info or self.info
+        if data is None:
+            raise CalibrationError(f'no camera_info of {self.name} before its image')
+        content = data[12:]  # behind the stamp
+        if self.model is None or self.model[0] != content:
+            message = bag.decode(f'/{self.name}/camera_info', data)
+            self.model = content, camera_from_message(message, self.rectified)
+        return self.model[1]
+
+
+class _Pairing:
+    """One pass over a bag."""
+
+    def __init__(
+        self, bag: BagReader, cameras: dict[str, _Camera], transforms: BagTransforms,
+        tolerance: int,
+    ) -> None:
+        self._bag, self._cameras, self._transforms = bag, cameras, transforms
+        self._tolerance = tolerance
+        self._clouds: deque[tuple[int, bytes]] = deque()
+        self._truth: dict[str, dict[int, bytes]] = {}
+
+    def frames(self) -> Iterator[Frame]:
+        for topic, log, data in self._bag.raw(self._topics()):
+            while self._clouds and self._is_ready(log):
+                yield from self._frame(self._clouds.popleft()[1])
+            self._put(topic, log, data)
+        for _, data in self._clouds:
+            yield from self._frame(data)
+
+    def _topics(self) -> list[str]:
+        topics = ['/points', f'{_TRUTH}/points']
+        for name, camera in self._cameras.items():
+            topics += [camera.topic, f'/{name}/camera_info']
+            topics += [f'{_TRUTH}/{name}/label', f'{_TRUTH}/{name}/instance']
+        return [topic for topic in topics if topic in self._bag.topics]
+
+    def _put(self, topic: str, log: int, data: bytes) -> None:
+        if topic == '/points':
+            self._clouds.append((log, data))
+        elif topic.startswith(_TRUTH):
+            self._truth.setdefault(topic, {})[header_stamp(data)] = data
+        elif topic.endswith('/camera_info'):
+            self._cameras[topic.removesuffix('/camera_info').strip('/')].info = data
+        else:
+            next(c for c in self._cameras.values() if c.topic == topic).put(data)
+
+    def _is_ready(self, now: int) -> bool:
+        """Whether nothing logged from `now` on can belong to the first cloud."""
+        log, data = self._clouds[0]
+        stamp = header_stamp(data)
+        settled = all(is_settled(c.stamps, stamp, c.offset) for c in self._cameras.values())
+        return (now > log and settled) or now > log + _PATIENCE
+
+    def _frame(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frame of a cloud, or nothing if it cannot be used."""
+        try:
+            cloud = self._true_cloud(cloud_from_message(self._bag.decode('/points', data)))
+        except MessageError as error:
+            _say(f'cloud of {header_stamp(data) / 1e9:.3f} s is left out', error)
+            return
+        views = {}
+        for name, camera in self._cameras.items():
+            wanted = cloud.stamp + camera.offset
+            camera.forget_before(wanted - self._tolerance)
+            index = nearest(camera.stamps, cloud.stamp, self._tolerance, camera.offset)
+            if index is not None:
+                try:
+                    views[name] = self._view(camera, *camera.images[index], cloud)
+                except (MessageError, CalibrationError) as error:
+                    _say(f'no {name} for the cloud of {cloud.stamp / 1e9:.3f} s', error)
+        self._forget_truth(cloud.stamp - _PATIENCE)
+        yield Frame(cloud, views, self._transforms.fixed_from(cloud.frame, cloud.stamp))
+
+    def _view(self, camera: _Camera, data: bytes, info: bytes | None, cloud: Cloud) -> View:
+        message = self._bag.decode(camera.topic, data)
+        stamp = header_stamp(data)
+        picture = Picture(
+            stamp,
+            rgb_from_message(message),
+            label=self._true_mask(f'{_TRUTH}/{camera.name}/label', stamp),
+            instance=self._true_mask(f'{_TRUTH}/{camera.name}/instance', stamp),
+            frame=message.header.frame_id,
+        )
+        model = camera.calibration(self._bag, info)
+        height, width = picture.rgb.shape[:2]
+        if (model.width, model.height) != (width, height):
+            raise CalibrationError(
+                f'the image is {width} x {height} pixels, camera_info is for '
+                f'{model.width} x {model.height}')
+        camera_from_lidar = self._transforms.between(
+            (picture.frame, stamp - camera.offset), (cloud.frame, cloud.stamp))
+        return View(camera.name, picture, model, camera_from_lidar)
+
+    def _true_cloud(self, cloud: Cloud) -> Cloud:
+        topic = f'{_TRUTH}/points'
+        data = self._truth.get(topic, {}).get(cloud.stamp)
+        if data is None:
+            return cloud
+        truth = cloud_from_message(self._bag.decode(topic, data))
+        if len(truth.points) != len(cloud.points):
+            raise MessageError(f'{len(truth.points)} true labels for {len(cloud.points)} points')
+        return dataclasses.replace(cloud, label=truth.label, instance=truth.instance)
+
+    def _true_mask(self, topic: str, stamp: int) -> Any:
+        data = self._truth.get(topic, {}).get(stamp)
+        return None if data is None else mask_from_message(self._bag.decode(topic, data))
+
+    def _forget_truth(self, stamp: int) -> None:
+        for known in self._truth.values():
+            for old in [s for s in known if s < stamp]:
+                del known[old]
+
+
+def _say(what: str, error: Exception) -> None:
+    logging.getLogger(__name__).warning('%s: %s', what, error)
