@@ -94,6 +94,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         save_file(state, partial, metadata={**metadata, **_sections(checkpoint)})
+        partial.chmod(0o644)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

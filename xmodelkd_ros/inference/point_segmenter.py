@@ -1,0 +1,132 @@
+"""The point segmenter as the rest of the package sees it: a sweep in, labels out."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..labels import SemanticClass
+from ..networks.checkpoint import load_checkpoint, load_config, load_weights
+from ..networks.point_neighbours import nearest_shown
+from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.point_projection import RangeProjection, RangeView, RangeViewConfig
+from ..records import PointLabels
+from .devices import compute_dtype, download, select_device, upload
+
+FARTHEST = 1e4
+"""Coordinates are held within this, m, so that a wild return cannot overflow."""
+
+
+class PointSegmenter:
+    """
+    Label every point of a sweep.
+
+    Parameters
+    ----------
+    checkpoint
+        A file written by `networks.checkpoint.save_checkpoint`, kind 'point'.
+    device
+        'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+    threads
+        CPU threads of this process; 0 leaves them as they are.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be used.
+    DeviceError
+        If the device is not there.
+
+    """
+
+    def __init__(
+        self, checkpoint: str | os.PathLike[str], device: str = 'cpu', threads: int = 0
+    ) -> None:
+        self.device = select_device(device)
+        if threads:
+            torch.set_num_threads(threads)
+        loaded = load_checkpoint(checkpoint, 'point')
+        self.classes: tuple[SemanticClass, ...] = loaded.classes
+        self.sha256 = loaded.sha256
+        view = load_config(RangeViewConfig, loaded.preprocessing, checkpoint)
+        network = PointNetwork(
+            load_config(PointNetworkConfig, loaded.network, checkpoint), len(self.classes)
+        )
+        load_weights(network, loaded, checkpoint)
+        self.network = network.fuse().to(
+            self.device, compute_dtype(self.device), memory_format=torch.channels_last
+        )
+        self.projection = RangeProjection(view).to(self.device)
+        ids = torch.tensor([row.id for row in self.classes], device=self.device)
+        self._ids = ids.to(torch.int32)
+        self._warm_up()
+
+    def __call__(self, points: np.ndarray, intensity: np.ndarray | None = None) -> PointLabels:
+        """
+        Label one sweep.
+
+        Parameters
+        ----------
+        points
+            (N, 3) float32, lidar frame, m; rows may be NaN or infinite.
+        intensity
+            (N,) float32 in 0..1, or None.
+
+        Returns
+        -------
+        PointLabels
+            One row per point, in input order; label 0 and confidence 0 where a point is not
+            finite.
+
+        """
+        if len(points) == 0:
+            return PointLabels(np.zeros(0, np.uint16), np.zeros(0, np.float32))
+        with torch.inference_mode():
+            given = upload(np.asarray(points, np.float32), self.device)
+            strength = None
+            if intensity is not None:
+                strength = upload(np.asarray(intensity, np.float32), self.device)
+            label, confidence = self._label(given, strength)
+            label, confidence = download(label, confidence)
+        return PointLabels(label.astype(np.uint16), confidence)
+
+    def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return (N,) int32 class ids and (N,) float32 confidences."""
+        finite = given.abs().amax(1) < torch.inf
+        points = given.nan_to_num(0.0, FARTHEST, -FARTHEST).clamp_(-FARTHEST, FARTHEST)
+        if strength is not None:
+            strength = strength.nan_to_num(0.0, 1.0, 0.0).clamp_(0.0, 1.0)
+        view = self.projection(points, strength)
+        logits = self.network(view.image[None], view.cell, view.features).float()
+        best, channel = logits.max(0)
+        confidence = (best - logits.logsumexp(0)).exp_()
+        source = self._sources(points, view)
+        channel, confidence = channel[source], confidence[source]
+        label = self._ids.index_select(0, channel)
+        return label.masked_fill_(~finite, 0), confidence.masked_fill_(~finite, 0.0)
+
+    def _sources(self, points: Tensor, view: RangeView) -> Tensor:
+        """
+        Return (N,) which point's label each point takes: its own, or its nearest neighbour's.
+
+        On a GPU every point looks for a neighbour, as counting the few that must would make the
+        host wait.
+        """
+        everyone = torch.arange(len(points), device=self.device)
+        config = self.projection.config
+        size = self.projection.rows, config.columns
+        if self.device.type == 'cuda':
+            nearest = nearest_shown(points, view, *size, everyone)
+            return torch.where(view.inside, everyone, nearest)
+        outside = (~view.inside).nonzero()[:, 0]
+        everyone[outside] = nearest_shown(points, view, *size, outside)
+        return everyone
+
+    def _warm_up(self) -> None:
+        """Run once on a made-up sweep, so that the first real one is not late."""
+        turn = np.linspace(-np.pi, np.pi, 65536, endpoint=False, dtype=np.float32)
+        ring = np.stack([10 * np.cos(turn), 10 * np.sin(turn), np.sin(9 * turn)], 1)
+        self(ring, np.zeros(len(ring), np.float32))

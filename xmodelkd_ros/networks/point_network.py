@@ -1,0 +1,175 @@
+"""
+The point segmenter's network: a residual U-Net on the folded range view and a per-point head.
+
+Neighbouring columns are folded into channels, so that the body works on a quarter of the width
+without losing a return; the head unfolds them, gathers each point's cell and fuses it with the
+point's own geometry, so that points which share a pixel are told apart and no neighbour search is
+needed. Range-view networks: RangeNet++ (Milioto et al. 2019), CENet (Cheng et al. 2022), FRNet
+(Xu et al. 2023), from which the fusion of cells and points is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..config import setting
+from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
+
+
+@dataclasses.dataclass(frozen=True)
+class PointNetworkConfig:
+    """Size of the point network."""
+
+    fold: int = setting(4, 'Columns folded into channels.', choices=(1, 2, 4, 8))
+    channels: tuple[int, ...] = setting(
+        (64, 96, 128, 128), 'Channels at each scale.', low=8, high=1024
+    )
+    blocks: tuple[int, ...] = setting(
+        (1, 2, 3, 2), 'Residual blocks of the encoder at each scale.', low=1, high=16
+    )
+    head: int = setting(32, 'Features of a cell and hidden width of the head.', low=4, high=256)
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias and its batch norm; `fuse` makes them one convolution."""
+
+    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: B x C_in x H x W. Output: B x C_out x H / stride x W / stride."""
+        return self.norm(self.conv(x))
+
+    def fuse(self) -> None:
+        """Fold the running statistics into the convolution, for inference."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels)
+        self.second = ConvNorm(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: B x C x H x W. Output: the same shape."""
+        y = functional.relu(self.first(x), inplace=True)
+        return functional.relu(self.second(y).add_(x), inplace=True)
+
+
+class Down(nn.Sequential):
+    """Halve rows and columns, then residual blocks."""
+
+    def __init__(self, channels: int, out: int, blocks: int) -> None:
+        stem = (ConvNorm(channels, out, 3, 2), nn.ReLU(inplace=True))
+        super().__init__(*stem, *(Residual(out) for _ in range(blocks)))
+
+
+class Up(nn.Module):
+    """Add a deeper scale, widened to this one's size, and mix."""
+
+    def __init__(self, deep: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = ConvNorm(deep, channels, 1)
+        self.mix = ConvNorm(channels, channels)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """deep: B x D x H / 2 x W / 2. skip: B x C x H x W. Output: B x C x H x W."""
+        wide = functional.interpolate(self.reduce(deep), size=skip.shape[2:])
+        mixed = self.mix(functional.relu(wide.add_(skip), inplace=True))
+        return functional.relu(mixed, inplace=True)
+
+
+class PointNetwork(nn.Module):
+    """
+    Label the points of a range view.
+
+    Parameters
+    ----------
+    config
+        Size of the network.
+    classes
+        Number of output channels.
+
+    """
+
+    def __init__(self, config: PointNetworkConfig, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        scales, fold, head = config.channels, config.fold, config.head
+        self.stem = ConvNorm(fold * IMAGE_CHANNELS, scales[0])
+        self.first = nn.Sequential(*(Residual(scales[0]) for _ in range(config.blocks[0])))
+        steps = zip(scales[:-1], scales[1:], config.blocks[1:], strict=True)
+        self.down = nn.ModuleList(Down(c, out, blocks) for c, out, blocks in steps)
+        pairs = zip(scales[:0:-1], scales[-2::-1], strict=True)
+        self.up = nn.ModuleList(Up(deep, c) for deep, c in pairs)
+        self.unfold = nn.Conv2d(scales[0], fold * head, 1)
+        self.look = nn.Linear(head, head, bias=False)
+        self.own = nn.Linear(POINT_FEATURES, head)
+        self.classify = nn.Linear(head, classes)
+
+    def forward(self, image: Tensor, cell: Tensor, features: Tensor) -> Tensor:
+        """
+        Return the logits of points, classes first: the fast layout for what follows.
+
+        Parameters
+        ----------
+        image
+            (B, IMAGE_CHANNELS, H, W); W is a multiple of `fold`.
+        cell
+            (M,) int64 into the flattened (B, H, W), in any order.
+        features
+            (POINT_FEATURES, M).
+
+        Returns
+        -------
+        Tensor
+            (classes, M).
+
+        """
+        return self.label(self.cells(image), cell, features)
+
+    def cells(self, image: Tensor) -> Tensor:
+        """image: B x C x H x W. Output: (B * H * W) x head, features of a cell."""
+        batch, _, height, width = image.shape
+        last = image.permute(0, 2, 3, 1).to(self.dtype).contiguous()
+        folded = last.view(batch, height, width // self.config.fold, -1).permute(0, 3, 1, 2)
+        x = functional.relu(self.stem(folded), inplace=True)
+        scales = [self.first(x)]
+        for down in self.down:
+            scales.append(down(scales[-1]))
+        x = scales.pop()
+        for up in self.up:
+            x = up(x, scales.pop())
+        return self.unfold(x).permute(0, 2, 3, 1).reshape(-1, self.config.head)
+
+    def label(self, cells: Tensor, cell: Tensor, features: Tensor) -> Tensor:
+        """cells: (B * H * W) x head. cell: M. features: F x M. Output: classes x M."""
+        seen = cells.index_select(0, cell).t()
+        own = torch.addmm(self.own.bias[:, None], self.own.weight, features.to(seen.dtype))
+        hidden = functional.relu(torch.addmm(own, self.look.weight, seen), inplace=True)
+        return torch.addmm(self.classify.bias[:, None], self.classify.weight, hidden)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        return self.classify.weight.dtype
+
+    def fuse(self) -> PointNetwork:
+        """Fold batch norms into convolutions; the network can only be used, not trained, after."""
+        self.eval()
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.fuse()
+        return self

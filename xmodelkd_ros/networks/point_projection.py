@@ -1,0 +1,210 @@
+"""
+The range view of a sweep: one row per beam, one column per azimuth, the nearest return on top.
+
+A unit whose beams leave the sensor at different heights (an HDL-64E fires its upper block 0.2 m
+and its lower block 0.12 m above the origin) shows a point of beam b at z = rho tan(e_b) + h_b, so
+a point belongs to the beam whose line it lies nearest to. No `ring` field is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..config import setting
+
+IMAGE_CHANNELS = 10
+POINT_FEATURES = 8
+_EMPTY = torch.iinfo(torch.int64).max
+_SLOPE_STEP = 2e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeViewConfig:
+    """Sensor profile and size of the range view, stored with the weights."""
+
+    sensor: str = setting('', 'Name of the sensor profile.')
+    elevations_deg: tuple[float, ...] = setting(
+        (2.0, 0.0, -2.0), 'Elevation of each beam, highest first.', unit='deg', low=-90, high=90
+    )
+    heights_m: tuple[float, ...] = setting(
+        (), 'Height of each beam above the sensor origin; none means 0.', unit='m', low=-2, high=2
+    )
+    columns: int = setting(2048, 'Columns of a full turn.', low=64, high=8192)
+    margin: int = setting(32, 'Columns repeated on each side of the seam.', low=0, high=1024)
+    min_range_m: float = setting(0.9, 'Nearest return the network sees.', unit='m', low=0)
+    max_range_m: float = setting(120.0, 'Farthest return the network sees.', unit='m', low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeView:
+    """
+    A sweep as the network takes it; N points, P = rows * columns pixels.
+
+    Parameters
+    ----------
+    image
+        (IMAGE_CHANNELS, rows, columns + 2 margin) float32.
+    cell
+        (N,) int64: the point's place in `image`, rows by columns with margins, flattened.
+    features
+        (POINT_FEATURES, N) float32: the point's own geometry and its offset from its pixel's.
+    winner
+        (P,) int64: the point that a pixel shows, `len(cell)` where it shows none.
+    pixel
+        (N,) int64 into `winner`.
+    inside
+        (N,) bool: the point is within the sensor's profile.
+
+    """
+
+    image: Tensor
+    cell: Tensor
+    features: Tensor
+    winner: Tensor
+    pixel: Tensor
+    inside: Tensor
+
+
+class RangeProjection(nn.Module):
+    """
+    Project sweeps into the range view of a sensor profile.
+
+    Parameters
+    ----------
+    config
+        The profile.
+
+    """
+
+    def __init__(self, config: RangeViewConfig) -> None:
+        super().__init__()
+        self.config = config
+        slopes = torch.tensor([math.tan(math.radians(e)) for e in config.elevations_deg])
+        heights = torch.tensor(config.heights_m or (0.0,) * len(slopes))
+        self.heights: list[float] = sorted(set(heights.tolist()))
+        self.lowest = float(slopes.min()) - _SLOPE_STEP
+        self.bins = math.ceil((float(slopes.max()) - self.lowest) / _SLOPE_STEP) + 1
+        grid = self.lowest + _SLOPE_STEP * (torch.arange(self.bins) + 0.5)
+        self.register_buffer('slopes', slopes, persistent=False)
+        self.register_buffer('tolerance', _spacing(slopes), persistent=False)
+        tables = [_nearest_row(grid, slopes, heights == h) for h in heights.unique()]
+        self.register_buffer('tables', torch.stack(tables), persistent=False)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of the range view."""
+        return len(self.config.elevations_deg)
+
+    def forward(self, points: Tensor, intensity: Tensor | None = None) -> RangeView:
+        """
+        Project one sweep.
+
+        Parameters
+        ----------
+        points
+            (N, 3) float32, finite, lidar frame, m.
+        intensity
+            (N,) float32 in 0..1, or None.
+
+        """
+        x, y, z = points.t().contiguous()
+        rho = torch.hypot(x, y).clamp_(min=1e-3)
+        distance = torch.hypot(rho, z)
+        row, inside = self._rows(rho, z, distance)
+        column = self._columns(x, y)
+        pixel = row * self.config.columns + column
+        winner = self._winners(pixel, distance, inside)
+        planes = _point_planes(distance, z, intensity)
+        shown = functional.pad(planes, (0, 1)).index_select(1, winner)
+        cell = row * self.width + column + self.config.margin
+        image = self._image(shown.view(-1, self.rows, self.config.columns))
+        features = _point_features(planes, shown.index_select(1, pixel))
+        return RangeView(image, cell, features, winner, pixel, inside)
+
+    @property
+    def width(self) -> int:
+        """Columns of the image with its margins."""
+        return self.config.columns + 2 * self.config.margin
+
+    def _rows(self, rho: Tensor, z: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+        best, row = torch.full_like(rho, torch.inf), torch.zeros_like(rho, dtype=torch.int64)
+        for height, table in zip(self.heights, self.tables, strict=True):
+            slope = (z - height) / rho
+            bins = ((slope - self.lowest) / _SLOPE_STEP).clamp_(0, self.bins - 1).to(torch.int64)
+            candidate = table.index_select(0, bins)
+            miss = (slope - self.slopes.index_select(0, candidate)).abs_()
+            row = torch.where(miss < best, candidate, row)
+            best = torch.minimum(best, miss)
+        near, far = self.config.min_range_m, self.config.max_range_m
+        inside = best <= self.tolerance.index_select(0, row)
+        return row, inside & (distance >= near) & (distance <= far)
+
+    def _columns(self, x: Tensor, y: Tensor) -> Tensor:
+        """Columns run clockwise seen from above, the rear at both ends."""
+        columns = self.config.columns
+        turn = torch.atan2(y, x).mul_(-0.5 / math.pi).add_(0.5).mul_(columns)
+        return turn.to(torch.int64).clamp_(0, columns - 1)
+
+    def _winners(self, pixel: Tensor, distance: Tensor, inside: Tensor) -> Tensor:
+        """Nearest point of each pixel; positive floats order as their bits do."""
+        count = len(pixel)
+        index = torch.arange(count, device=pixel.device)
+        key = (distance.view(torch.int32).to(torch.int64) << 32) | index
+        key = torch.where(inside, key, _EMPTY)
+        pixels = torch.full(
+            (self.rows * self.config.columns,), _EMPTY, dtype=torch.int64, device=pixel.device
+        )
+        pixels.scatter_reduce_(0, pixel, key, 'amin')
+        return torch.where(pixels == _EMPTY, count, pixels & 0xFFFFFFFF)
+
+    def _image(self, shown: Tensor) -> Tensor:
+        """Add steps to the right and lower neighbours and the margins."""
+        steps = [_steps(shown, shown.roll(-1, 2))]
+        steps.append(_steps(shown, torch.cat([shown[:, 1:], shown[:, -1:]], 1)))
+        image = torch.cat([shown, *steps])
+        margin = self.config.margin
+        left, right = image[..., self.config.columns - margin:], image[..., :margin]
+        return torch.cat([left, image, right], 2)
+
+
+def _steps(shown: Tensor, neighbour: Tensor) -> Tensor:
+    """Relative step in range and step in height to a neighbour; 0 where either is empty."""
+    both = shown[5] * neighbour[5]
+    along = (neighbour[1] - shown[1]) / shown[1].clamp(min=0.01)
+    up = neighbour[2] - shown[2]
+    return torch.stack([along, up]).mul_(8).clamp_(-2, 2).mul_(both)
+
+
+def _spacing(slopes: Tensor) -> Tensor:
+    """Distance from each beam to its farther neighbour: how far a point may lie from a beam."""
+    if len(slopes) == 1:
+        return torch.full_like(slopes, 0.01)
+    gaps = slopes.diff().abs()
+    return torch.maximum(torch.cat([gaps[:1], gaps]), torch.cat([gaps, gaps[-1:]]))
+
+
+def _nearest_row(grid: Tensor, slopes: Tensor, member: Tensor) -> Tensor:
+    """Row of the member beam nearest to each grid value."""
+    miss = (grid[:, None] - slopes[None]).abs()
+    return miss.masked_fill(~member[None], torch.inf).argmin(1)
+
+
+def _point_planes(distance: Tensor, z: Tensor, intensity: Tensor | None) -> Tensor:
+    """Log range, range, height, intensity, whether it is known, occupancy; scaled, (6, N)."""
+    one = torch.ones_like(distance)
+    known = one if intensity is not None else torch.zeros_like(one)
+    strength = intensity if intensity is not None else known
+    log = distance.clamp(min=0.1).log_().sub_(2.5)
+    return torch.stack([log, distance / 40, z / 2, strength, known, one])
+
+
+def _point_features(own: Tensor, shown: Tensor) -> Tensor:
+    """Own planes but occupancy, and the offsets in range, height and intensity; (8, N)."""
+    offset = own[1:4] - shown[1:4]
+    scaled = offset * offset.new_tensor([[20.0], [8.0], [2.0]])
+    return torch.cat([own[:5], scaled.clamp_(-2, 2)])
