@@ -34,10 +34,13 @@ def points_in_boxes(
     points: np.ndarray, center: np.ndarray, size: np.ndarray, yaw: np.ndarray
 ) -> np.ndarray:
     """Return (B, N) bool: which points (N, 3), lidar frame, m, each box holds, faces included."""
-    poses = box_poses(center, yaw)
-    inside = np.empty((len(center), len(points)), bool)
+    inside = np.zeros((len(center), len(points)), bool)
+    columns = np.ascontiguousarray(points.T)
+    half = 0.5 * np.asarray(size, float)
     with np.errstate(invalid='ignore'):
-        for box, (pose, extent) in enumerate(zip(poses, size, strict=True)):
-            local = (points - pose[:3, 3]) @ pose[:3, :3]
-            inside[box] = (np.abs(local) <= 0.5 * np.asarray(extent)).all(1)
+        for box, (pose, extent) in enumerate(zip(box_poses(center, yaw), half, strict=True)):
+            from_center = columns[:2] - pose[:2, 3:].astype(points.dtype)
+            near = np.flatnonzero((np.abs(from_center) <= np.hypot(*extent[:2]) + 1e-3).all(0))
+            local = (points[near] - pose[:3, 3]) @ pose[:3, :3]
+            inside[box, near] = (np.abs(local) <= extent).all(1)
     return inside
