@@ -1,0 +1,330 @@
+"""PointCloud2 against a slow reader that unpacks one value at a time."""
+
+import array
+import copy
+import struct
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from xmodelkd_ros.errors import MessageError
+from xmodelkd_ros.labels import PALETTE
+from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message
+from xmodelkd_ros.messages.labelled_clouds import labelled_cloud_message
+from xmodelkd_ros.messages.stamps import header_message
+from xmodelkd_ros.records import Cloud, PointLabels
+
+CODES = {1: 'b', 2: 'B', 3: 'h', 4: 'H', 5: 'i', 6: 'I', 7: 'f', 8: 'd'}
+STAMP = 1_700_000_000_123_456_789
+
+
+def read_slowly(message, name):
+    """Return the values of a field in row-major order, one struct call each."""
+    field = next(field for field in message.fields if field.name == name)
+    code = ('>' if message.is_bigendian else '<') + CODES[field.datatype] * max(field.count, 1)
+    data = bytes(message.data)
+    return [
+        struct.unpack_from(code, data, row * message.row_step + column * message.point_step
+                           + field.offset)
+        for row in range(message.height) for column in range(message.width)
+    ]
+
+
+def build(columns, height=1, big_endian=False, gaps=(0,), row_padding=0, end_padding=0):
+    """Return a message of the given columns (name, datatype, values) with bytes in between."""
+    fields, offset = [], gaps[0]
+    for index, (name, datatype, _) in enumerate(columns):
+        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=1))
+        offset += struct.calcsize(CODES[datatype]) + gaps[(index + 1) % len(gaps)]
+    count = len(columns[0][2])
+    width, step = count // height, offset + end_padding
+    row_step = width * step + row_padding
+    data = bytearray(np.random.default_rng(count).bytes(height * row_step))
+    for field, (_, datatype, values) in zip(fields, columns, strict=True):
+        for index, value in enumerate(values):
+            place = index // width * row_step + index % width * step + field.offset
+            struct.pack_into(('>' if big_endian else '<') + CODES[datatype], data, place, value)
+    return PointCloud2(
+        header=header_message(STAMP, 'lidar'), height=height, width=width, fields=fields,
+        is_bigendian=big_endian, point_step=step, row_step=row_step, is_dense=True,
+        data=array.array('B', bytes(data)),
+    )
+
+
+def xyz(count, datatype=PointField.FLOAT32):
+    values = np.random.default_rng(1).normal(size=(3, count)).astype(np.float32).tolist()
+    return [(name, datatype, values[axis]) for axis, name in enumerate('xyz')]
+
+
+@st.composite
+def layouts(draw):
+    """Return a message of any field order, padding, byte order and organisation."""
+    height, width = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    count = height * width
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    columns = xyz(count, draw(st.sampled_from([7, 8])))
+    columns += draw(st.lists(st.sampled_from([
+        ('intensity', 7, random.random(count, np.float32).tolist()),
+        ('ring', 4, random.integers(0, 128, count).tolist()),
+        ('t', 6, random.integers(0, 10**8, count).tolist()),
+        ('label', 4, random.integers(0, 17, count).tolist()),
+        ('instance', 4, random.integers(0, 60000, count).tolist()),
+        ('unrelated', 8, random.normal(size=count).tolist()),
+        ('flag', 1, random.integers(-128, 127, count).tolist()),
+    ]), unique_by=lambda column: column[0]))
+    return build(
+        draw(st.permutations(columns)), height, draw(st.booleans()),
+        draw(st.lists(st.integers(0, 3), min_size=1, max_size=4)),
+        draw(st.sampled_from([0, 1, 24])), draw(st.integers(0, 5)),
+    )
+
+
+def labels_for(count, seed=0):
+    random = np.random.default_rng(seed)
+    labels = PointLabels(
+        random.integers(0, 16, count).astype(np.uint16), random.random(count, np.float32)
+    )
+    return labels, random.integers(0, 65536, count).astype(np.uint16)
+
+
+@given(layouts())
+@settings(max_examples=150, deadline=None)
+def test_any_layout_reads_as_the_slow_reader_does(message):
+    before = copy.deepcopy(message)
+    cloud = cloud_from_message(message)
+    names = {field.name for field in message.fields}
+    slow = np.array([read_slowly(message, name) for name in 'xyz'])[..., 0].T
+    assert cloud.points.dtype == np.float32
+    assert cloud.points.flags.c_contiguous
+    np.testing.assert_array_equal(cloud.points, slow.astype(np.float32))
+    assert (cloud.stamp, cloud.frame) == (STAMP, 'lidar')
+    for attribute, name, dtype in (
+        ('intensity', 'intensity', np.float32), ('ring', 'ring', np.uint16),
+        ('time_offset', 't', np.int64), ('label', 'label', np.uint16),
+        ('instance', 'instance', np.uint16),
+    ):
+        values = getattr(cloud, attribute)
+        assert (values is not None) == (name in names)
+        if name in names:
+            assert values.dtype == dtype
+            np.testing.assert_array_equal(values, np.array(read_slowly(message, name))[:, 0])
+    assert message == before
+
+
+@given(layouts())
+@settings(max_examples=150, deadline=None)
+def test_labelled_cloud_keeps_every_value_of_the_source(message):
+    count = message.height * message.width
+    labels, instance = labels_for(count)
+    before = copy.deepcopy((message, labels.label, labels.confidence, instance))
+    result = labelled_cloud_message(message, labels, instance)
+    assert (result.height, result.width) == (message.height, message.width)
+    assert (result.header, result.is_dense) == (message.header, message.is_dense)
+    assert not result.is_bigendian
+    assert result.row_step == result.width * result.point_step
+    assert len(result.data) == result.height * result.row_step
+    for field in message.fields:
+        if field.name not in ('label', 'instance'):
+            assert read_slowly(result, field.name) == read_slowly(message, field.name)
+            assert field in result.fields
+    names = [field.name for field in result.fields]
+    assert names[-4:] == ['label', 'instance', 'confidence', 'rgb']
+    assert len(set(names)) == len(names)
+    np.testing.assert_array_equal(np.array(read_slowly(result, 'label'))[:, 0], labels.label)
+    np.testing.assert_array_equal(np.array(read_slowly(result, 'instance'))[:, 0], instance)
+    np.testing.assert_array_equal(
+        np.float32(read_slowly(result, 'confidence'))[:, 0], labels.confidence
+    )
+    np.testing.assert_array_equal(before[1], labels.label)
+    np.testing.assert_array_equal(before[3], instance)
+    assert message == before[0]
+
+
+def test_label_and_instance_read_as_one_semantic_kitti_number():
+    message = build(xyz(5))
+    labels, instance = labels_for(5)
+    result = labelled_cloud_message(message, labels, instance)
+    offset = {field.name: field.offset for field in result.fields}
+    assert (offset['label'], offset['instance']) == (12, 14)
+    data = bytes(result.data)
+    for point in range(5):
+        (number,) = struct.unpack_from('<I', data, point * result.point_step + offset['label'])
+        assert number & 0xFFFF == labels.label[point]
+        assert number >> 16 == instance[point]
+
+
+def test_rgb_is_the_palette_colour_of_the_label():
+    labels = PointLabels(np.arange(20, dtype=np.uint16), np.ones(20, np.float32))
+    result = labelled_cloud_message(build(xyz(20)), labels, np.zeros(20, np.uint16))
+    field = next(field for field in result.fields if field.name == 'rgb')
+    data = bytes(result.data)
+    for label in range(20):
+        (packed,) = struct.unpack_from('<I', data, label * result.point_step + field.offset)
+        color = (packed >> 16, packed >> 8 & 255, packed & 255)
+        assert color == tuple(PALETTE[label] if label < len(PALETTE) else PALETTE[0])
+
+
+def test_labelling_twice_replaces_and_does_not_grow():
+    message = build(xyz(6) + [('ring', 4, [1, 2, 3, 4, 5, 6])])
+    once = labelled_cloud_message(message, *labels_for(6, 1))
+    twice = labelled_cloud_message(once, *labels_for(6, 2))
+    assert twice == labelled_cloud_message(message, *labels_for(6, 2))
+
+
+def test_source_padding_after_the_last_field_is_not_carried_on():
+    message = build(xyz(3), end_padding=20)
+    result = labelled_cloud_message(message, *labels_for(3))
+    assert (message.point_step, result.point_step) == (32, 24)
+
+
+def test_labels_of_another_length_are_refused():
+    labels, instance = labels_for(4)
+    with pytest.raises(MessageError, match='5 points, but 4 labels'):
+        labelled_cloud_message(build(xyz(5)), labels, instance)
+
+
+@pytest.mark.parametrize(('name', 'datatype', 'values', 'expected'), [
+    ('intensity', 7, [0.0, 0.25, 1.0], [0.0, 0.25, 1.0]),
+    ('intensity', 7, [0.0, 51.0, 255.0], [0.0, 0.2, 1.0]),
+    ('intensity', 7, [-1.0, 51.0, 4000.0], [0.0, 0.2, 1.0]),
+    ('intensity', 7, [float('nan'), 0.5, float('inf')], [0.0, 0.5, 1.0]),
+    ('intensity', 2, [0, 1, 255], [0.0, 1 / 255, 1.0]),
+    ('reflectivity', 4, [0, 51, 700], [0.0, 0.2, 1.0]),
+    ('i', 8, [0.0, 0.5, 1.0], [0.0, 0.5, 1.0]),
+    ('intensity', 3, [-5, 51, 255], [0.0, 0.2, 1.0]),
+])
+def test_intensity_is_scaled_to_one(name, datatype, values, expected):
+    cloud = cloud_from_message(build(xyz(3) + [(name, datatype, values)]))
+    assert cloud.intensity.dtype == np.float32
+    np.testing.assert_allclose(cloud.intensity, expected, rtol=1e-6)
+
+
+def test_calibrated_reflectivity_goes_before_intensity():
+    columns = [('intensity', 7, [900.0, 30.0]), ('reflectivity', 2, [255, 51])]
+    cloud = cloud_from_message(build(xyz(2) + columns))
+    np.testing.assert_allclose(cloud.intensity, [1.0, 0.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(('name', 'datatype', 'values', 'expected', 'tolerance'), [
+    ('t', 6, [0, 50_000_000], [0, 50_000_000], 0),
+    ('time', 7, [0.0, 0.05], [0, 50_000_000], 2),
+    ('time', 7, [-0.05, 0.0], [-50_000_000, 0], 2),
+    ('time_offset', 8, [0.0, float('nan')], [0, 0], 0),
+    ('timestamp', 8, [STAMP / 1e9, STAMP / 1e9 + 0.05], [0, 50_000_000], 500),
+    ('timestamp', 8, [float(STAMP), float(STAMP) + 5e7], [0, 50_000_000], 500),
+    ('time_stamp', 6, [7, 4_000_000_000], [7, 4_000_000_000], 0),
+])
+def test_times_become_offsets_from_the_stamp(name, datatype, values, expected, tolerance):
+    cloud = cloud_from_message(build(xyz(2) + [(name, datatype, values)]))
+    assert cloud.time_offset.dtype == np.int64
+    np.testing.assert_allclose(cloud.time_offset, expected, rtol=0, atol=tolerance)
+
+
+def test_semantic_kitti_number_in_one_field_gives_the_label():
+    cloud = cloud_from_message(build(xyz(2) + [('label', 6, [10 | 7 << 16, 40])]))
+    assert cloud.label.tolist() == [10, 40]
+    assert cloud.ring is None
+
+
+def test_points_that_are_not_finite_stay_in_their_rows():
+    columns = xyz(4)
+    columns[1][2][2] = float('nan')
+    columns[2][2][3] = float('inf')
+    cloud = cloud_from_message(build(columns))
+    assert np.isnan(cloud.points[2, 1])
+    assert np.isinf(cloud.points[3, 2])
+    assert len(cloud.points) == 4
+
+
+def changed(**changes):
+    message = build(xyz(4), height=2)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def with_field(field_name, **changes):
+    message = build(xyz(4), height=2)
+    field = next(field for field in message.fields if field.name == field_name)
+    for key, value in changes.items():
+        setattr(field, key, value)
+    return message
+
+
+@pytest.mark.parametrize(('message', 'reason'), [
+    (changed(width=0), 'empty cloud'),
+    (changed(data=array.array('B', bytes(40))), 'truncated data: 40 bytes, 48 needed'),
+    (changed(row_step=20), 'row_step is 20 bytes, less than 2 points of 12'),
+    (changed(point_step=8, row_step=24), "'z' ends at byte 12, after point_step 8"),
+    (changed(header=Header()), 'stamp is zero'),
+    (changed(fields=[]), "'x' is missing, the cloud has: no fields"),
+    (with_field('y', name='Y'), "'y' is missing, the cloud has: x, Y, z"),
+    (with_field('x', datatype=6), "'x' is 1 x uint32"),
+    (with_field('x', count=2), "'x' is 2 x float32"),
+    (with_field('x', datatype=9), 'unknown datatype 9'),
+    (build(xyz(0)), 'empty cloud: 1 rows of 0 points'),
+])
+def test_bad_clouds_are_refused_with_the_reason(message, reason):
+    with pytest.raises(MessageError) as caught:
+        cloud_from_message(message)
+    assert reason in str(caught.value)
+
+
+def test_a_field_of_several_values_is_no_intensity():
+    message = build(xyz(2) + [('intensity', 2, [1, 2]), ('pad', 2, [0, 0])])
+    message.fields[3].count = 2
+    with pytest.raises(MessageError, match="'intensity' holds 2 values"):
+        cloud_from_message(message)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 30), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_written_clouds_read_back(seed, height, width, complete):
+    random = np.random.default_rng(seed)
+    count = height * width
+    extra = {
+        'intensity': random.random(count, np.float32),
+        'ring': random.integers(0, 64, count).astype(np.uint16),
+        'time_offset': random.integers(0, 2**32, count),
+        'label': random.integers(0, 17, count).astype(np.uint16),
+        'instance': random.integers(0, 65536, count).astype(np.uint16),
+    }
+    cloud = Cloud(STAMP, random.normal(size=(count, 3)).astype(np.float32), frame='top',
+                  **(extra if complete else {}))
+    message = cloud_message(cloud, height)
+    again = cloud_from_message(message)
+    assert (message.height, message.width, again.stamp, again.frame) == (
+        height, width, STAMP, 'top'
+    )
+    np.testing.assert_array_equal(again.points, cloud.points)
+    for name in extra:
+        np.testing.assert_array_equal(getattr(again, name), getattr(cloud, name))
+
+
+def test_written_kitti_cloud_is_sixteen_bytes_a_point():
+    cloud = Cloud(STAMP, np.ones((3, 3), np.float32), np.ones(3, np.float32))
+    message = cloud_message(cloud)
+    assert message.point_step == 16
+    assert message.is_dense
+    assert [field.name for field in message.fields] == ['x', 'y', 'z', 'intensity']
+    assert not cloud_message(Cloud(STAMP, np.full((3, 3), np.nan, np.float32))).is_dense
+
+
+def test_clouds_that_cannot_be_written_say_why():
+    points = np.zeros((4, 3), np.float32)
+    with pytest.raises(MessageError, match='4 points do not make 3 equal rows'):
+        cloud_message(Cloud(STAMP, points), height=3)
+    with pytest.raises(MessageError, match='-5 to 0 ns do not fit'):
+        cloud_message(Cloud(STAMP, points, time_offset=np.array([0, -5, 0, 0])))
+
+
+def test_reading_shares_no_memory_with_the_message():
+    message = build(xyz(3) + [('intensity', 7, [0.1, 0.2, 0.3]), ('t', 6, [1, 2, 3])])
+    cloud = cloud_from_message(message)
+    data = np.frombuffer(message.data, np.uint8)
+    for values in (cloud.points, cloud.intensity, cloud.time_offset):
+        assert not np.shares_memory(values, data)
