@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 import dataclasses
 import logging
 from pathlib import Path
-import struct
 from typing import Any
 
 from ..errors import BagError, CalibrationError, MessageError
@@ -16,7 +15,7 @@ from ..messages.cameras import camera_from_message
 from ..messages.clouds import cloud_from_message
 from ..messages.images import mask_from_message, rgb_from_message
 from ..records import Cloud, Frame, Picture, View
-from .reader import BagReader
+from .reader import BagReader, header_stamp
 from .synchronising import is_settled, nearest
 from .transforms import BagTransforms
 
@@ -86,13 +85,6 @@ def image_topics(bag: BagReader) -> dict[str, str]:
             if topic.endswith(end) and not topic.startswith(_TRUTH):
                 found[topic.removesuffix(end).strip('/')] = topic
     return dict(sorted(found.items()))
-
-
-def header_stamp(data: bytes) -> int:
-    """Return the stamp, ns, of a serialised message that begins with a header."""
-    order = '<' if data[1] & 1 else '>'
-    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
 
 
 @dataclasses.dataclass

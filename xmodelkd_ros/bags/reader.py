@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import importlib
 from pathlib import Path
+import struct
 from types import TracebackType
 from typing import Any
 
@@ -47,6 +48,13 @@ def message_class(type_name: str) -> Any:
         return getattr(importlib.import_module(f'{package}.{kind}'), name)
     except (ImportError, AttributeError) as error:
         raise BagError(f'message type {type_name} is not installed: {error}') from error
+
+
+def header_stamp(data: bytes) -> int:
+    """Return the stamp, ns, of a serialised message that begins with a header."""
+    order = '<' if data[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
 
 
 class BagReader:

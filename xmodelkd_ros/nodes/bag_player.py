@@ -1,0 +1,121 @@
+"""Plays a bag to live topics: paced by its log times, or by the consumer, with /clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import sys
+import threading
+import time
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+
+from ..bags.reader import BagReader, Topic, message_class
+from ..errors import BagError, ConfigurationError
+from ..messages.stamps import stamp_message
+from .node_main import run_node
+from .parameters import declare_config, refuse_unknown_parameters
+from .playback import Playback
+from .player_config import PlayerConfig
+
+_LATCHED_LIMIT = 1000
+_DISCOVERY = 0.3
+
+
+class BagPlayer(Node):
+    """
+    Plays a bag and ends.
+
+    Messages are published as they are stored, their stamps unchanged, reliably, and latched
+    where they were when they were recorded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('bag_player')
+        self._config = declare_config(self, PlayerConfig)
+        refuse_unknown_parameters(self)
+        if not self._config.bag:
+            raise ConfigurationError('bag', '', 'the path of a bag')
+        self._bag = BagReader(self._config.bag)
+        self._outputs = self._make_outputs()
+        self._check()
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10)
+        self._playback = Playback(
+            self._bag, {name: output.publish for name, output in self._outputs.items()},
+            self._publish_clock, self._config)
+        if self._config.wait_for:
+            self.create_subscription(
+                PointCloud2, self._config.wait_for, self._playback.answer, 10, raw=True)
+        self.finished = Future()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _make_outputs(self) -> dict[str, Publisher]:
+        """Return a publisher for each topic, without those of types that are not installed."""
+        wanted = self._config.topics or [t for t in self._bag.topics if t != '/clock']
+        outputs = {}
+        for name in wanted:
+            try:
+                outputs[name] = self._publisher(name, self._bag.require(name))
+            except BagError as error:
+                if self._config.topics:
+                    raise
+                self.get_logger().warning(f'{name} is not played: {error}')
+        return outputs
+
+    def _publisher(self, name: str, topic: Topic) -> Publisher:
+        profile = QoSProfile(depth=10)
+        if topic.latched:
+            profile.depth = min(max(topic.count, 1), _LATCHED_LIMIT)
+            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        return self.create_publisher(message_class(topic.type_name), name, profile)
+
+    def _check(self) -> None:
+        played, duration = ', '.join(self._outputs), (self._bag.end - self._bag.start) / 1e9
+        for name in self._config.wait_for_subscribers:
+            if name not in self._outputs:
+                raise ConfigurationError('wait_for_subscribers', name, f'one of {played}')
+        if self._config.start_offset > duration:
+            offset = self._config.start_offset
+            raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
+
+    def _run(self) -> None:
+        try:
+            self._wait_for_subscribers()
+            self._playback.run()
+        except Exception as error:
+            if self.context.ok():  # else publishing failed because the end has come
+                self.finished.set_exception(error)
+        else:
+            self.finished.set_result(None)
+
+    def _wait_for_subscribers(self) -> None:
+        awaited = [self._outputs[name] for name in self._config.wait_for_subscribers]
+        while self.context.ok() and not all(o.get_subscription_count() for o in awaited):
+            time.sleep(0.05)
+        if awaited:
+            time.sleep(_DISCOVERY)  # until they know of the publishers, too
+
+    def _publish_clock(self, stamp: int) -> None:
+        self._clock_publisher.publish(Clock(clock=stamp_message(stamp)))
+
+    def destroy_node(self) -> None:
+        """Stop playing, say what was played, and close the bag."""
+        self._playback.stop()
+        self._thread.join()
+        print(self._playback.summary(), flush=True)
+        self._bag.__exit__(None, None, None)
+        super().destroy_node()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node."""
+    return run_node(BagPlayer, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""A bag going out message by message, in its own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import threading
+import time
+from typing import Any
+
+from ..bags.prefetching import Prefetch
+from ..bags.reader import BagReader, header_stamp
+from .pacing import Answers, Pacer, Punctuality
+from .player_config import PlayerConfig
+
+
+class Playback:
+    """
+    Sends a bag's messages when they are due and wanted.
+
+    Parameters
+    ----------
+    bag
+        The bag.
+    outputs
+        By topic, what takes a serialised message.
+    clock
+        Takes the log time that is due, ns.
+    config
+        Pace and range.
+
+    """
+
+    def __init__(
+        self, bag: BagReader, outputs: Mapping[str, Callable[[bytes], Any]],
+        clock: Callable[[int], Any], config: PlayerConfig,
+    ) -> None:
+        self._bag, self._outputs, self._clock, self._config = bag, outputs, clock, config
+        self._answers, self._punctuality = Answers(), Punctuality()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Play until the end of the bag, or for ever if it loops, or until `stop`."""
+        start = self._bag.start + int(self._config.start_offset * 1e9)
+        latched = [topic for topic in self._outputs if self._bag.topics[topic].latched]
+        for topic, stamp, data in self._bag.raw(latched):
+            if stamp < start:
+                self._outputs[topic](data)
+        self._play(start)
+        while self._config.loop and not self._stopped.is_set():
+            self._play(start)
+        self._stopped.wait(self._config.linger)
+
+    def stop(self) -> None:
+        """End `run` soon; from another thread."""
+        self._stopped.set()
+        self._answers.close()
+
+    def answer(self, data: Any) -> None:
+        """Take the consumer's output, serialised, as the answer to the message of its stamp."""
+        self._answers.answer(header_stamp(data))
+
+    def summary(self) -> str:
+        """Return what was played, as a table, and how many messages were not answered."""
+        lost = self._answers.given_up
+        return self._punctuality.table() + (f'\n{lost} without an answer' if lost else '')
+
+    def _play(self, start: int) -> None:
+        pacer = Pacer(self._config.rate, start)
+        with Prefetch(self._bag.raw(list(self._outputs), start)) as messages:
+            for topic, stamp, data in messages:
+                self._sleep_until(stamp, pacer)
+                self._gate(topic, data, pacer)
+                if self._stopped.is_set():
+                    return
+                self._outputs[topic](data)
+                self._punctuality.add(topic, pacer.due(stamp), time.monotonic())
+        self._answers.wait(1, self._config.answer_timeout)
+
+    def _sleep_until(self, stamp: int, pacer: Pacer) -> None:
+        """Wait until a message is due; the clock goes on meanwhile, up to its log time."""
+        period = 1 / self._config.clock_rate if self._config.clock_rate else float('inf')
+        while not self._stopped.is_set() and (left := pacer.due(stamp) - time.monotonic()) > 0:
+            self._stopped.wait(min(left, period))
+            self._tell_time(min(stamp, pacer.recorded_time()))
+        self._tell_time(stamp)
+
+    def _tell_time(self, stamp: int) -> None:
+        if self._config.clock_rate:
+            self._clock(stamp)
+
+    def _gate(self, topic: str, data: bytes, pacer: Pacer) -> None:
+        """In lossless mode, hold a reference message back until the consumer is ready."""
+        if self._config.wait_for and topic == self._config.reference:
+            waited = self._answers.wait(self._config.in_flight, self._config.answer_timeout)
+            pacer.pause(waited)
+            self._answers.ask(header_stamp(data))
