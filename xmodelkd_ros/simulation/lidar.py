@@ -9,11 +9,11 @@ import numpy as np
 
 from .casting import Hits, Scene, cast_at_ground, finish, merge
 from .ground import Ground
-from .materials import REFLECTIVITY, RETROREFLECTIVE, SPREAD, Material
+from .materials import GROUND_COLOUR, REFLECTIVITY, RETROREFLECTIVE, SPREAD, Material
 from .profiles import LidarProfile
 from .textures import add_detail
 
-GROUPS = 12
+GROUPS = 8
 """Moving things stand still within each of this many parts of a sweep."""
 _DYED = np.isin(
     np.arange(len(Material)),
@@ -91,7 +91,9 @@ def sweep(
     columns, beams = len(poses), len(profile.elevations_deg)
     local = beam_directions(profile, columns)
     directions = np.einsum('cij,cbj->cbi', poses[:, :3, :3], local).reshape(-1, 3)
-    origins = np.repeat(poses[:, :3, 3], beams, axis=0)
+    rise = np.array(profile.heights_m or (0.0,) * beams)
+    origins = poses[:, None, :3, 3] + rise[:, None] * poses[:, None, :3, 2]
+    origins = origins.reshape(-1, 3)
     directions, origins = directions.astype(np.float32), origins.astype(np.float32)
     hits = cast_at_ground(ground, origins, directions)
     merge(hits, world, origins, directions)
@@ -100,7 +102,7 @@ def sweep(
         rows = slice(edges[group], edges[group + 1])
         merge(hits.part(rows), moving(group), origins[rows], directions[rows])
     finish(hits, origins, directions)
-    add_detail(hits)
+    add_detail(hits, ground)
     cosine = np.abs(np.einsum('ij,ij->i', hits.normal, directions))
     kept, intensity = returns(hits, cosine, profile, rng)
     noise = rng.normal(0, profile.range_noise, len(directions)).astype(np.float32)
@@ -125,7 +127,9 @@ def returns(
     """
     material = hits.material
     tone = hits.color.mean(axis=1)
+    usual = np.maximum(GROUND_COLOUR.mean(axis=1), 1e-3)[material]
     reflectivity = REFLECTIVITY[material] * np.where(_DYED[material], 0.35 + 1.6 * tone, 1)
+    reflectivity *= np.where(hits.on_ground, tone / usual, 1)
     reflectivity *= 1 + (SPREAD / np.maximum(REFLECTIVITY, 1e-3))[material] * rng.normal(
         0, 0.7, len(material))
     retro = RETROREFLECTIVE[material]

@@ -35,6 +35,8 @@ class LidarProfile:
         of the returns are lost.
     dropout
         Share of returns lost at any signal.
+    heights_m
+        Height of each beam's optical centre above the origin of the unit, m; none means 0.
 
     """
 
@@ -46,6 +48,7 @@ class LidarProfile:
     range_noise: float = 0.02
     sensitivity: float = 6e-6
     dropout: float = 0.03
+    heights_m: tuple[float, ...] = ()
 
 
 def _spread(high: float, low: float, count: int) -> tuple[float, ...]:
@@ -62,7 +65,8 @@ PROFILES = {
     profile.name: profile
     for profile in (
         LidarProfile(
-            'hdl64e', _spread(2.0, -8.33, 32) + _spread(-8.83, -24.9, 32), 2048, 120.0
+            'hdl64e', _spread(2.0, -8.33, 32) + _spread(-8.83, -24.9, 32), 2048, 120.0,
+            heights_m=(0.2,) * 32 + (0.12,) * 32,  # as fitted to the sweeps of the KITTI car
         ),
         LidarProfile('vlp32c', _VLP32C, 1800, 200.0, range_noise=0.03, sensitivity=3e-6),
         LidarProfile('os1_128', _spread(22.5, -22.5, 128), 1024, 120.0, range_noise=0.03),
