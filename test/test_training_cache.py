@@ -1,0 +1,90 @@
+"""The array cache: what goes in comes out, bags are read once, nothing half-written stays."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xmodelkd_ros.errors import BagError
+from xmodelkd_ros.geometry.cameras import Camera
+from xmodelkd_ros.records import Cloud, Frame, Picture, View
+from xmodelkd_ros.training.cache import cached_drives, open_drive, write_drive
+
+
+def make_frame(index, labelled=True, camera=True):
+    rng = np.random.default_rng(index)
+    count = int(rng.integers(1, 50))
+    label = rng.integers(0, 16, count).astype(np.uint16) if labelled else None
+    cloud = Cloud(
+        10**18 + index, rng.normal(size=(count, 3)).astype(np.float32),
+        rng.random(count).astype(np.float32) if index % 2 else None,
+        label=label, instance=label,
+    )
+    rgb = rng.integers(0, 255, (4, 6, 3)).astype(np.uint8)
+    picture = Picture(10**18 + index + 5, rgb, rgb[..., 0] // 16, rgb[..., 1].astype(np.uint16))
+    view = View('front', picture, Camera.pinhole(6, 4, 3.0, 3.0, 3.0, 2.0), np.eye(4))
+    return Frame(cloud, {'front': view} if camera else {})
+
+
+def test_what_goes_in_comes_out(tmp_path):
+    frames = [make_frame(0), make_frame(1, labelled=False), make_frame(2, camera=False)]
+    drive = write_drive(iter(frames), tmp_path / 'a', 'made up')
+    assert len(drive) == 3 and drive.cameras == ('front',) and drive == open_drive(tmp_path / 'a')
+    for index, frame in enumerate(frames):
+        cloud = drive.cloud(index)
+        for name in ('points', 'intensity', 'label', 'instance'):
+            expected, found = getattr(frame.cloud, name), getattr(cloud, name)
+            assert (expected is None) == (found is None)
+            if expected is not None:
+                np.testing.assert_array_equal(found, expected)
+                assert found.dtype == expected.dtype
+        assert cloud.stamp == frame.cloud.stamp
+    picture, expected = drive.picture(1, 'front'), frames[1].views['front'].picture
+    for name in ('stamp', 'rgb', 'label', 'instance'):
+        np.testing.assert_array_equal(getattr(picture, name), getattr(expected, name))
+    assert drive.picture(2, 'front') is None
+
+
+def test_a_failed_write_leaves_the_old_drive(tmp_path):
+    write_drive([make_frame(0)], tmp_path / 'a', 'made up')
+
+    def failing():
+        yield make_frame(1)
+        raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        write_drive(failing(), tmp_path / 'a', 'made up')
+    assert [p.name for p in tmp_path.iterdir()] == ['a']
+    assert len(open_drive(tmp_path / 'a')) == 1
+
+
+def test_a_bag_is_read_once_for_its_content(tmp_path, monkeypatch):
+    read = []
+
+    def frames(path):
+        read.append(path)
+        yield make_frame(len(read))
+
+    monkeypatch.setattr('xmodelkd_ros.bags.frames.frames', frames)
+    bag = tmp_path / 'drive.mcap'
+    bag.write_bytes(b'one')
+    first = cached_drives([bag], tmp_path / 'cache')
+    assert cached_drives([bag], tmp_path / 'cache') == first and len(read) == 1
+    bag.write_bytes(b'two')
+    assert cached_drives([bag], tmp_path / 'cache') != first and len(read) == 2
+    assert cached_drives([first[0].folder], tmp_path / 'elsewhere') == first and len(read) == 2
+
+
+def test_unusable_sources(tmp_path):
+    with pytest.raises(BagError, match='no such bag'):
+        cached_drives([tmp_path / 'absent'], tmp_path / 'cache')
+    with pytest.raises(BagError, match='no frames'):
+        cached_drives([write_drive([], tmp_path / 'empty', '').folder], tmp_path / 'cache')
+    folder = write_drive([make_frame(0)], tmp_path / 'old', '').folder
+    index = json.loads((folder / 'drive.json').read_text())
+    (folder / 'drive.json').write_text(json.dumps({**index, 'format': 0}))
+    with pytest.raises(BagError, match='format 0, 1 is needed'):
+        open_drive(folder)
+    (folder / 'drive.json').write_text('{')
+    with pytest.raises(BagError, match='not a cached drive'):
+        open_drive(folder)

@@ -1,0 +1,203 @@
+"""
+The array cache: a labelled drive as plain arrays, read from its bag once, for both trainers.
+
+Layout: one folder per drive, named after the drive and the SHA-256 of its bag's content; in it
+`drive.json` (format, source, number of frames, cameras) and one uncompressed `<index>.npz` per
+frame. Its members, all read lazily:
+
+===================== ==================== =================================================
+stamp                 int64                ns, of the cloud
+points                (N, 3) float32       lidar frame, m
+intensity             (N,) float32         0..1; absent where the sensor gives none
+label                 (N,) uint8           class ids; absent where they are not known
+instance              (N,) uint16          instance ids, 0 none; absent with `label`
+<camera>.stamp        int64                ns, of the picture
+<camera>.rgb          (H, W, 3) uint8
+<camera>.label        (H, W) uint8         class ids; absent where they are not known
+<camera>.instance     (H, W) uint16        instance ids, 0 none; absent with `<camera>.label`
+===================== ==================== =================================================
+
+A folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+import shutil
+
+import numpy as np
+
+from ..errors import BagError
+from ..records import Cloud, Frame, Picture
+
+FORMAT = 1
+_INDEX = 'drive.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedDrive:
+    """
+    A drive in the array cache.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    cameras
+        Names of the cameras that any of its frames has.
+    length
+        Number of frames.
+
+    """
+
+    folder: Path
+    cameras: tuple[str, ...]
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def cloud(self, index: int) -> Cloud:
+        """Return the sweep of a frame; label and instance None where they are not known."""
+        with np.load(self._file(index)) as arrays:
+            names = ('intensity', 'label', 'instance')
+            extra = {name: arrays[name] for name in names if name in arrays}
+            if 'label' in extra:
+                extra['label'] = extra['label'].astype(np.uint16)
+            return Cloud(int(arrays['stamp']), arrays['points'], **extra)
+
+    def picture(self, index: int, camera: str) -> Picture | None:
+        """Return a camera's picture of a frame, None where the frame has none."""
+        with np.load(self._file(index)) as arrays:
+            if f'{camera}.rgb' not in arrays:
+                return None
+            names = ('label', 'instance')
+            extra = {n: arrays[f'{camera}.{n}'] for n in names if f'{camera}.{n}' in arrays}
+            stamp, rgb = int(arrays[f'{camera}.stamp']), arrays[f'{camera}.rgb']
+            return Picture(stamp, rgb, frame=camera, **extra)
+
+    def _file(self, index: int) -> Path:
+        return self.folder / f'{index:06d}.npz'
+
+
+def write_drive(frames: Iterable[Frame], folder: Path, source: str) -> CachedDrive:
+    """
+    Write frames as a cached drive, replacing what is there.
+
+    Parameters
+    ----------
+    frames
+        Consumed one by one.
+    folder
+        The drive's folder in the cache.
+    source
+        Where the frames are from, for the reader.
+
+    """
+    partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
+    partial.mkdir(parents=True)
+    try:
+        cameras: set[str] = set()
+        length = 0
+        for frame in frames:
+            np.savez(partial / f'{length:06d}.npz', **_members(frame))
+            cameras.update(frame.views)
+            length += 1
+        index = {'format': FORMAT, 'source': source, 'frames': length, 'cameras': sorted(cameras)}
+        (partial / _INDEX).write_text(json.dumps(index, indent=1) + '\n')
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_drive(folder)
+
+
+def open_drive(folder: Path) -> CachedDrive:
+    """
+    Open a drive of the cache.
+
+    Raises
+    ------
+    BagError
+        If the folder is not a cached drive of this format.
+
+    """
+    try:
+        index = json.loads((folder / _INDEX).read_text())
+        found, cameras, length = index['format'], tuple(index['cameras']), int(index['frames'])
+    except (OSError, ValueError, KeyError) as error:
+        raise BagError(f'{folder} is not a cached drive: {error}') from error
+    if found != FORMAT:
+        raise BagError(f'{folder} is a cached drive of format {found}, {FORMAT} is needed')
+    return CachedDrive(folder, cameras, length)
+
+
+def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDrive]:
+    """
+    Open labelled drives, reading each bag into the cache if it is not there yet.
+
+    Parameters
+    ----------
+    sources
+        Bags, or folders of the cache itself.
+    cache
+        Where the cache is.
+
+    Raises
+    ------
+    BagError
+        If a source is missing, damaged, or has no frame.
+
+    """
+    drives = [_cached_drive(Path(source), cache) for source in sources]
+    for source, drive in zip(sources, drives, strict=True):
+        if not len(drive):
+            raise BagError(f'{source} has no frames')
+    return drives
+
+
+def _cached_drive(source: Path, cache: Path) -> CachedDrive:
+    if (source / _INDEX).is_file():
+        return open_drive(source)
+    if not source.exists():
+        raise BagError(f'{source}: there is no such bag')
+    folder = cache / f'{source.stem}-{_content_hash(source)[:16]}'
+    if (folder / _INDEX).is_file():
+        return open_drive(folder)
+    from ..bags.frames import frames  # the bag reader needs optional packages
+
+    print(f'reading {source} into {folder}')
+    return write_drive(frames(source), folder, str(source))
+
+
+def _content_hash(source: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
+    files = sorted(p for p in source.rglob('*') if p.is_file()) if source.is_dir() else [source]
+    digest = hashlib.sha256(f'format {FORMAT}'.encode())
+    for file in files:
+        digest.update(f'\0{file.relative_to(source)}\0'.encode())
+        with file.open('rb') as stream:
+            for part in iter(lambda stream=stream: stream.read(1 << 20), b''):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def _members(frame: Frame) -> dict[str, np.ndarray]:
+    cloud = frame.cloud
+    found = {
+        'stamp': np.int64(cloud.stamp), 'points': cloud.points, 'intensity': cloud.intensity,
+        'label': None if cloud.label is None else cloud.label.astype(np.uint8),
+        'instance': cloud.instance,
+    }
+    for name, view in frame.views.items():
+        picture = view.picture
+        found |= {
+            f'{name}.stamp': np.int64(picture.stamp), f'{name}.rgb': picture.rgb,
+            f'{name}.label': picture.label, f'{name}.instance': picture.instance,
+        }
+    return {name: np.asarray(array) for name, array in found.items() if array is not None}
