@@ -194,6 +194,7 @@ def test_diagnostics_flatten_nested_values_in_order():
 
 
 @given(st.integers(-(2**31) * 10**9, (2**31) * 10**9 - 1))
+@settings(deadline=None)
 def test_stamps_are_exact(stamp):
     assert stamps.nanoseconds(stamps.stamp_message(stamp)) == stamp
 

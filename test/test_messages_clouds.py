@@ -92,7 +92,7 @@ def labels_for(count, seed=0):
 
 
 @given(layouts())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_layout_reads_as_the_slow_reader_does(message):
     before = copy.deepcopy(message)
     cloud = cloud_from_message(message)
@@ -116,7 +116,7 @@ def test_any_layout_reads_as_the_slow_reader_does(message):
 
 
 @given(layouts())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_labelled_cloud_keeps_every_value_of_the_source(message):
     count = message.height * message.width
     labels, instance = labels_for(count)
