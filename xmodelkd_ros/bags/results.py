@@ -80,11 +80,11 @@ def _tracks(message: Any, id_map: np.ndarray) -> Tracks:
     hypotheses = [row.results[0].hypothesis for row in rows]
     half = [(row.bbox.size_x / 2, row.bbox.size_y / 2) for row in rows]
     centers = [(row.bbox.center.position.x, row.bbox.center.position.y) for row in rows]
-    box = np.hstack([np.subtract(centers, half), np.add(centers, half)]) if rows else []
+    corners = [np.subtract(centers, half), np.add(centers, half)] if rows else [[], []]
     return Tracks(
         np.array([int(row.id) for row in rows], np.uint16),
         np.array([ID_BY_NAME[h.class_id] for h in hypotheses], np.uint16),
         np.array([h.score for h in hypotheses], np.float32),
-        np.asarray(box, np.float32).reshape(-1, 4),
+        np.hstack(corners).astype(np.float32).reshape(-1, 4),
         id_map,
     )
