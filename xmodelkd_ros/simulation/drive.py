@@ -16,7 +16,7 @@ from .lidar import GROUPS, column_times, sweep
 from .lighting import make_light
 from .meshes import join
 from .mounting import BASE_FROM_LIDAR, base_from_camera, make_camera
-from .pictures import render
+from .pictures import pixel_rays, render
 from .profiles import PROFILES, lidar_profile
 from .town import make_town
 from .traffic import make_traffic
@@ -83,6 +83,7 @@ class Drive:
             self.town.instances + 1, traffic_rng,
         )
         self._world = Scene(self.town.mesh)
+        self._rays = {name: pixel_rays(camera) for name, camera in self.cameras.items()}
         self._shake = shake_rng.uniform(0, 2 * np.pi, (3, 3))
 
     def stamp(self, index: int) -> int:
@@ -96,7 +97,7 @@ class Drive:
     def poses(self, seconds: np.ndarray) -> np.ndarray:
         """Return odom_from_base (S, 4, 4) at times (S,) s after the first sweep's stamp."""
         along = self.traffic.along(seconds)[:, 0]
-        x, y, yaw = self.traffic.place(0, along).T
+        x, y, yaw = self.traffic.places(along, 0).T
         pitch, roll, heave = np.sin(
             along[:, None, None] * np.array([0.31, 0.83, 1.7]) + self._shake
         ).sum(axis=2).T * np.array([[0.0018], [0.0022], [0.006]])
@@ -158,7 +159,7 @@ class Drive:
         odom_from_camera = self.pose(exposed) @ self.base_from_camera[name]
         scene = self._moving((exposed - self.start) * 1e-9)
         rgb, label, instance = render(
-            self.cameras[name], odom_from_camera, (self._world, scene), self.town.ground,
+            self._rays[name], odom_from_camera, (self._world, scene), self.town.ground,
             self.light, self.town.lamps, np.random.default_rng((self.config.seed, 11, index, number)),
         )
         picture = Picture(exposed, rgb, label, instance, name)
@@ -168,9 +169,8 @@ class Drive:
         """Return the scene of moving things near the vehicle, or of one part of a sweep."""
         along = self.traffic.along(np.array([second]))[0]
         base = self.poses(np.array([second]))[0]
-        places = np.concatenate(
-            [self.traffic.place(k, along[k: k + 1]) for k in range(len(along))]
-        )
+        places = self.traffic.places(along)
+        heights = self.town.ground.heights(places[:, :2])
         away = places[:, :2] - base[:2, 3]
         distance = np.hypot(*away.T)
         wanted = distance < NEAR
@@ -178,8 +178,7 @@ class Drive:
         if group is not None:
             wanted &= self._in_part(away, distance, base, group)
         meshes = [
-            self.traffic.mesh(k, along[k], self.town.ground.height(*places[k, :2]))
-            for k in np.flatnonzero(wanted)
+            self.traffic.mesh(k, along[k], places[k], heights[k]) for k in np.flatnonzero(wanted)
         ]
         return Scene(join(meshes))
 

@@ -7,7 +7,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from .materials import IS_RAISED, Material
+from .materials import GROUND_COLOUR, IS_RAISED, Material
 from .streets import EXTENT, JUNCTION, STEP, Network, Street
 
 CELL = 0.05
@@ -27,23 +27,26 @@ class Ground:
         (SIZE, SIZE) uint8 materials; row counts along y, column along x, from -EXTENT.
     kerb
         Height of pavements and verges over the road, m.
+    colours
+        (34, 3) float32 linear albedo of each material in this town.
 
     """
 
     surface: np.ndarray
     kerb: float
+    colours: np.ndarray
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the materials (M,) at places in m; outside the map it is grass."""
-        column = ((x + EXTENT) * (1 / CELL)).astype(np.int32)
-        row = ((y + EXTENT) * (1 / CELL)).astype(np.int32)
+        column = ((x + EXTENT) * np.float32(1 / CELL)).astype(np.int32)
+        row = ((y + EXTENT) * np.float32(1 / CELL)).astype(np.int32)
         inside = (column >= 0) & (row >= 0) & (column < SIZE) & (row < SIZE)
         found = self.surface[np.where(inside, row, 0), np.where(inside, column, 0)]
         return np.where(inside, found, np.uint8(Material.GRASS))
 
-    def height(self, x: float, y: float) -> float:
-        """Return the height of the ground at one place, m."""
-        return self.kerb if IS_RAISED[self.at(np.array([x]), np.array([y]))[0]] else 0.0
+    def heights(self, places: np.ndarray) -> np.ndarray:
+        """Return the heights (M,) of the ground at places (M, 2), m."""
+        return self.kerb * IS_RAISED[self.at(places[:, 0], places[:, 1])]
 
     def cast(
         self, origins: np.ndarray, directions: np.ndarray
@@ -141,7 +144,9 @@ def make_ground(network: Network, rng: np.random.Generator) -> Ground:
     for street in network.streets:
         _road(surface, street, rng)
         _markings(surface, street, rng)
-    return Ground(surface, float(rng.uniform(0.05, 0.13)))
+    tint = rng.uniform(0.92, 1.08, (len(Material), 3)) * rng.uniform(0.72, 1.25, (len(Material), 1))
+    colours = (GROUND_COLOUR * tint).astype(np.float32)
+    return Ground(surface, float(rng.uniform(0.05, 0.13)), colours)
 
 
 def _plots(surface: np.ndarray, network: Network, rng: np.random.Generator) -> None:

@@ -49,16 +49,18 @@ class Light:
         return bool(self.sun_colour.max() > 0.05)
 
 
+_LAMP_COLOUR = np.array([1, 0.72, 0.42], np.float32)
+_BEAM_COLOUR = np.array([1, 0.95, 0.85], np.float32)
 LIGHTS = ('day', 'overcast', 'dusk', 'night')
 _LIGHT_SHARES = (0.45, 0.25, 0.15, 0.15)
 # elevation of the sun, deg; sun, sky, bounce, zenith, horizon; exposure
 _LOOKS = {
     'day': ((25, 62), (2.6, 2.4, 2.05), (0.72, 0.86, 1.10), (0.35, 0.33, 0.30),
-            (0.22, 0.42, 0.85), (0.75, 0.88, 1.05), 0.52),
+            (0.20, 0.44, 1.00), (0.95, 1.10, 1.30), 0.66),
     'overcast': ((50, 80), (0, 0, 0), (1.35, 1.42, 1.50), (0.35, 0.35, 0.35),
-                 (0.95, 1.0, 1.06), (1.10, 1.12, 1.15), 0.62),
+                 (0.95, 1.0, 1.06), (1.30, 1.34, 1.38), 0.68),
     'dusk': ((5, 13), (1.5, 0.80, 0.35), (0.36, 0.38, 0.58), (0.20, 0.15, 0.14),
-             (0.22, 0.30, 0.58), (1.05, 0.62, 0.38), 0.85),
+             (0.22, 0.30, 0.58), (1.05, 0.62, 0.38), 0.95),
     'night': ((30, 60), (0, 0, 0), (0.030, 0.036, 0.055), (0.016, 0.013, 0.010),
               (0.006, 0.008, 0.018), (0.045, 0.036, 0.034), 2.1),
 }
@@ -75,7 +77,9 @@ def make_light(name: str, rng: np.random.Generator) -> Light:
         np.sin(elevation),
     ])
     tint = rng.uniform(0.93, 1.07, 3)
-    sun_colour, sky, bounce, zenith, horizon = (np.array(c) * tint for c in colours)
+    sun_colour, sky, bounce, zenith, horizon = (
+        (np.array(c) * tint).astype(np.float32) for c in colours
+    )
     return Light(
         sun.astype(np.float32), sun_colour, sky, bounce, zenith, horizon,
         float(rng.uniform(0.0006, 0.0035)), exposure * float(rng.uniform(0.85, 1.15)),
@@ -88,7 +92,7 @@ def sky(light: Light, directions: np.ndarray) -> np.ndarray:
     up = np.clip(directions[:, 2], 0, 1)[:, None]
     colour = light.horizon + (light.zenith - light.horizon) * up**0.45
     plane = directions[:, :2] / np.maximum(up, 0.04)
-    cover = np.clip(clouds(60 * plane[:, 0] + 200, 60 * plane[:, 1] + 90) * 2.2 - 0.1, 0, 1)
+    cover = np.clip(clouds(60 * plane[:, 0] + 200, 60 * plane[:, 1] + 90) * 2.2 - 0.3, 0, 1)
     white = light.sky_colour * 0.85 + 0.25 * light.sun_colour
     colour = colour + (white - colour) * (cover[:, None] * np.minimum(1, 4 * up) * 0.75)
     glow = np.maximum(directions @ light.sun, 0)[:, None] ** 40
@@ -172,7 +176,7 @@ def lamp_light(hits: Hits, lamps: np.ndarray, eye: np.ndarray, forward: np.ndarr
     hits
         What was met.
     lamps
-        (L, 3) places of the lamps; only the nearest ten count.
+        (L, 3) places of the lamps; only the nearest eight count.
     eye, forward
         (3,) place of the headlights and where they point.
 
@@ -183,16 +187,19 @@ def lamp_light(hits: Hits, lamps: np.ndarray, eye: np.ndarray, forward: np.ndarr
 
     """
     total = np.zeros((len(hits.distance), 3), np.float32)
-    near = np.argsort(np.linalg.norm(lamps - (eye + 15 * forward), axis=1))[:10]
+    ahead = lamps @ forward - eye @ forward
+    near = np.argsort(np.linalg.norm(lamps - (eye + 15 * forward), axis=1) + 99 * (ahead < -9))[:8]
     for lamp in lamps[near].astype(np.float32):
-        away = lamp - hits.position
+        rows = np.flatnonzero(np.abs(hits.position[:, :2] - lamp[:2]).max(axis=1) < 22)
+        away = lamp - hits.position[rows]
         square = np.einsum('ij,ij->i', away, away) + 1
-        facing = np.einsum('ij,ij->i', away, hits.normal) / np.sqrt(square)
-        total += (14 * np.maximum(facing, 0) / square)[:, None] * np.array([1, 0.72, 0.42], np.float32)
-    away = hits.position - eye.astype(np.float32)
+        facing = np.einsum('ij,ij->i', away, hits.normal[rows]) / np.sqrt(square)
+        total[rows] += (14 * np.maximum(facing, 0) / square)[:, None] * _LAMP_COLOUR
+    rows = np.flatnonzero(hits.distance < 90)
+    away = hits.position[rows] - eye.astype(np.float32)
     square = np.einsum('ij,ij->i', away, away) + 4
     beam = (away @ forward.astype(np.float32)) / np.sqrt(square)
-    facing = np.maximum(-np.einsum('ij,ij->i', away, hits.normal) / np.sqrt(square), 0.05)
+    facing = np.maximum(-np.einsum('ij,ij->i', away, hits.normal[rows]) / np.sqrt(square), 0.05)
     cone = np.clip((beam - 0.86) * 8, 0, 1) ** 2
-    total += (130 * cone * facing / square)[:, None] * np.array([1, 0.95, 0.85], np.float32)
+    total[rows] += (130 * cone * facing / square)[:, None] * _BEAM_COLOUR
     return total

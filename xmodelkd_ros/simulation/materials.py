@@ -106,3 +106,14 @@ GROUND_LABEL[list(SIDEWALK_SURFACES)] = ID_BY_NAME['sidewalk']
 
 IS_RAISED = ID_BY_NAME['road'] != GROUND_LABEL
 """(34,) bool: whether the ground of a material lies at kerb height."""
+
+_GROUND_COLOURS = {
+    _M.GRASS: (0.10, 0.17, 0.04), _M.DIRT: (0.20, 0.14, 0.09), _M.ASPHALT: (0.13, 0.13, 0.135),
+    _M.PATCH: (0.075, 0.075, 0.08), _M.MARKING: (0.62, 0.62, 0.60), _M.PAVING: (0.30, 0.28, 0.26),
+    _M.KERB: (0.40, 0.39, 0.37), _M.COBBLES: (0.17, 0.155, 0.15), _M.GRAVEL: (0.33, 0.30, 0.25),
+    _M.MANHOLE: (0.07, 0.065, 0.06), _M.SLABS: (0.36, 0.33, 0.29),
+}
+GROUND_COLOUR = np.zeros((len(Material), 3), np.float32)
+"""(34, 3) float32 linear RGB: usual albedo of the ground by material."""
+for _material, _colour in _GROUND_COLOURS.items():
+    GROUND_COLOUR[_material] = _colour

@@ -15,8 +15,14 @@ from .lighting import Light, lamp_light, shade
 from .textures import add_detail, albedo
 
 
+def pixel_rays(camera: Camera) -> np.ndarray:
+    """Return (H, W, 3) float32 unit vectors of the pixels; straight ahead where it has none."""
+    rays = camera.rays()
+    return np.where(np.isfinite(rays), rays, (0.0, 0.0, 1.0)).astype(np.float32)
+
+
 def render(
-    camera: Camera,
+    rays: np.ndarray,
     pose: np.ndarray,
     scenes: Sequence[Scene],
     ground: Ground,
@@ -29,8 +35,8 @@ def render(
 
     Parameters
     ----------
-    camera
-        Camera model.
+    rays
+        (H, W, 3) float32 unit vectors of the pixels, optical frame.
     pose
         (4, 4) fixed_from_camera at the exposure, optical frame.
     scenes, ground
@@ -50,12 +56,11 @@ def render(
         (H, W) uint16.
 
     """
-    shape = (camera.height, camera.width)
-    directions = np.nan_to_num(camera.rays().reshape(-1, 3), nan=0.577) @ pose[:3, :3].T
-    directions = np.ascontiguousarray(directions, np.float32)
+    shape = rays.shape[:2]
+    directions = rays.reshape(-1, 3) @ pose[:3, :3].T.astype(np.float32)
     origins = np.tile(pose[:3, 3].astype(np.float32), (len(directions), 1))
     hits = cast(scenes, ground, origins, directions)
-    add_detail(hits, 0.35 if light.lamps_on else 0.0)
+    add_detail(hits, ground, 0.35 if light.lamps_on else 0.0)
     visible = _visibility(hits, scenes, light, shape, rng)
     extra = np.zeros(3, np.float32)
     if light.lamps_on:
@@ -92,14 +97,15 @@ def _visibility(
 
 
 def expose(radiance: np.ndarray, exposure: float, rng: np.random.Generator) -> np.ndarray:
-    """Return (H, W, 3) uint8 from linear radiance: lens blur, vignette, noise, tone curve."""
+    """Return (H, W, 3) uint8 from linear radiance: lens blur and glare, vignette, noise, tone."""
     height, width = radiance.shape[:2]
     image = cv2.GaussianBlur(radiance.astype(np.float32), (3, 3), 0.55)
+    image += 0.10 * cv2.GaussianBlur(np.maximum(image * exposure - 1, 0), (0, 0), width / 80)
     y, x = np.ogrid[-1:1:height * 1j, -1:1:width * 1j]
     vignette = 1 - 0.22 * (x**2 + y**2) / 2
-    image = image * (vignette * exposure * rng.uniform(0.96, 1.04))[..., None]
+    image *= (vignette * (exposure * rng.uniform(0.96, 1.04))).astype(np.float32)[..., None]
     noise = rng.standard_normal(image.shape, np.float32)
     image = image + noise * np.sqrt(0.00010 * np.maximum(image, 0) + 0.00002)
     curved = np.maximum(image, 0)
-    curved = curved * (1 + curved / 6) / (1 + 0.75 * curved)
+    curved = curved * (1 + curved / 9) / (1 + 0.45 * curved)
     return np.round(255 * np.clip(curved, 0, 1) ** (1 / 2.2)).astype(np.uint8)

@@ -128,8 +128,8 @@ def make_network(rng: np.random.Generator) -> Network:
     spacing = 2 * EXTENT / (GRID + 1)
     grid = (np.arange(GRID) - 0.5 * (GRID - 1)) * spacing
     x, y = np.meshgrid(grid, grid, indexing='ij')
-    junctions = np.stack([x, y], axis=2).reshape(-1, 2) + rng.uniform(-11, 11, (GRID**2, 2))
-    turn = rng.uniform(-0.25, 0.25, GRID**2)
+    junctions = np.stack([x, y], axis=2).reshape(-1, 2) + rng.uniform(-13, 13, (GRID**2, 2))
+    turn = rng.uniform(-0.35, 0.35, GRID**2)
 
     def pose(node: int, quarter: int) -> np.ndarray:
         return np.array([*junctions[node], turn[node] + 0.5 * np.pi * quarter])

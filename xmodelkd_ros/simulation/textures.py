@@ -8,19 +8,11 @@ import cv2
 import numpy as np
 
 from .casting import Hits
+from .ground import Ground
 from .materials import GRAIN, GRAIN_SCALE, Material
 
 _TILE = 512
 _M = Material
-_GROUND_COLOURS = {
-    _M.GRASS: (0.10, 0.17, 0.04), _M.DIRT: (0.20, 0.14, 0.09), _M.ASPHALT: (0.13, 0.13, 0.135),
-    _M.PATCH: (0.075, 0.075, 0.08), _M.MARKING: (0.62, 0.62, 0.60), _M.PAVING: (0.30, 0.28, 0.26),
-    _M.KERB: (0.40, 0.39, 0.37), _M.COBBLES: (0.17, 0.155, 0.15), _M.GRAVEL: (0.33, 0.30, 0.25),
-    _M.MANHOLE: (0.07, 0.065, 0.06), _M.SLABS: (0.36, 0.33, 0.29),
-}
-GROUND_COLOUR = np.zeros((len(Material), 3), np.float32)
-for _material, _colour in _GROUND_COLOURS.items():
-    GROUND_COLOUR[_material] = _colour
 
 
 @functools.cache
@@ -40,23 +32,23 @@ def _noise() -> tuple[np.ndarray, np.ndarray]:
 
 def clouds(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return smooth noise (M,) in -1..1; features are about 1 down to 1/64 of 128 units."""
-    return _noise()[0][y.astype(np.int64) % _TILE, x.astype(np.int64) % _TILE]
+    return _noise()[0][y.astype(np.int32) % _TILE, x.astype(np.int32) % _TILE]
 
 
 def white(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return noise (M,) in -1..1 that is constant within unit cells."""
     return _noise()[1][
-        np.floor(y).astype(np.int64) % _TILE, np.floor(x).astype(np.int64) % _TILE
+        np.floor(y).astype(np.int32) % _TILE, np.floor(x).astype(np.int32) % _TILE
     ]
 
 
 def _plane(hits: Hits) -> tuple[np.ndarray, np.ndarray]:
     """Return two coordinates (M,) along each surface, m."""
     x, y, z = hits.texture.T
-    return x + 0.73 * z, y + 0.91 * z
+    return x + np.float32(0.73) * z, y + np.float32(0.91) * z
 
 
-def add_detail(hits: Hits, lit_windows: float = 0.0) -> None:
+def add_detail(hits: Hits, ground: Ground, lit_windows: float = 0.0) -> None:
     """
     Put colours on the ground and windows into facades, in place, before `albedo`.
 
@@ -64,12 +56,14 @@ def add_detail(hits: Hits, lit_windows: float = 0.0) -> None:
     ----------
     hits
         Finished hits; their materials and colours change.
+    ground
+        The ground, for its colours.
     lit_windows
         Share of windows with the light on.
 
     """
-    ground = hits.on_ground
-    hits.color[ground] = GROUND_COLOUR[hits.material[ground]]
+    rows = np.flatnonzero(hits.on_ground)
+    hits.color[rows] = ground.colours[hits.material[rows]]
     rows = np.flatnonzero((hits.material == _M.FACADE) | (hits.material == _M.BRICK_FACADE))
     if len(rows):
         _open_windows(hits, rows, lit_windows)
@@ -139,24 +133,23 @@ def albedo(hits: Hits) -> np.ndarray:
     """Return (M, 3) float32 linear albedo with grain and joints, which fade with distance."""
     a, b = _plane(hits)
     scale = 8 * GRAIN_SCALE[hits.material]
-    fade = np.minimum(1.0, 14.0 / np.maximum(hits.distance, 1.0))
+    fade = np.minimum(np.float32(1), 14 / np.maximum(hits.distance, 1))
     grain = 0.75 * clouds(a * scale, b * scale) + 0.25 * white(a * scale, b * scale)
     blotch = clouds(a * 24, b * 24)
     tone = 1 + 1.3 * GRAIN[hits.material] * (fade * grain + 0.6 * blotch)
     tone = tone * _joints(hits, a, b, fade)
-    return hits.color * np.maximum(tone, 0.05)[:, None].astype(np.float32)
+    return hits.color * np.maximum(tone, 0.05)[:, None]
 
 
 def _joints(hits: Hits, a: np.ndarray, b: np.ndarray, fade: np.ndarray) -> np.ndarray:
     """Return (M,) tone of slabs, cobbles, bricks, tiles and planks against their joints."""
-    tone = np.ones(len(a))
+    tone = np.ones(len(a), np.float32)
     up = hits.texture[:, 2]
-    wide, high, gap = 0.4, 0.4, 0.06
-    for materials, (wide, high, gap, vary) in (
-        ((_M.PAVING,), (0.5, 0.5, 0.05, 0.10)), ((_M.SLABS,), (0.9, 0.6, 0.03, 0.10)),
-        ((_M.COBBLES,), (0.16, 0.16, 0.16, 0.35)), ((_M.KERB,), (1.0, 1.0, 0.02, 0.08)),
+    for material, (wide, high, gap, vary) in (
+        (_M.PAVING, (0.5, 0.5, 0.05, 0.10)), (_M.SLABS, (0.9, 0.6, 0.03, 0.10)),
+        (_M.COBBLES, (0.16, 0.16, 0.16, 0.35)), (_M.KERB, (1.0, 1.0, 0.02, 0.08)),
     ):
-        rows = np.flatnonzero(np.isin(hits.material, materials))
+        rows = np.flatnonzero(hits.material == material)
         tone[rows] = _cells(a[rows] / wide, b[rows] / high, gap, vary, fade[rows])
     for material, wide, high in ((_M.BRICK, 0.30, 0.11), (_M.ROOF, 0.35, 0.30), (_M.WOOD, 0.14, 9)):
         rows = np.flatnonzero(hits.material == material)

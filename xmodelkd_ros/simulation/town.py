@@ -89,7 +89,7 @@ class Builder:
 
     def put(self, mesh: Mesh, x: float, y: float, yaw: float) -> np.ndarray:
         """Stand a mesh on the ground and return its pose (4, 4)."""
-        pose = placement(x, y, yaw, self.ground.height(x, y))
+        pose = placement(x, y, yaw, self.ground.heights(np.array([[x, y]]))[0])
         self.parts.append(mesh.moved(pose))
         return pose
 
@@ -136,14 +136,14 @@ def line_with_plots(builder: Builder, street: Street, side: str) -> None:
     """Put houses, gardens, fences and trees along one side of a street."""
     frontage = getattr(street, side).frontage
     rng, edge, at = builder.rng, corridor(street, side), 8.0
-    if frontage in ('houses', 'gardens'):
-        _boundaries(builder, street, side, edge + 0.6)
+    if frontage != 'row':
+        _boundaries(builder, street, side, edge + 1.3)
     while at < street.length - 8:
         if frontage == 'park':
-            x, y, _ = builder.facing(street, side, at, edge + rng.uniform(1.5, 14))
+            x, y, _ = builder.facing(street, side, at, edge + rng.uniform(2.5, 16))
             if builder.plots.claim(placement(x, y), 2.5, 2.5):
-                builder.plant(builder.trees if rng.random() < 0.7 else builder.bushes, x, y)
-            at += rng.uniform(2, 6)
+                builder.plant(builder.trees if rng.random() < 0.6 else builder.bushes, x, y)
+            at += rng.uniform(1, 4)
             continue
         row = frontage == 'row'
         length, depth = rng.uniform(8, 17) if row else rng.uniform(8, 12), rng.uniform(8, 11)
@@ -244,9 +244,9 @@ def fill(builder: Builder) -> None:
         if builder.plots.claim(placement(*pose), length + 3, depth + 3):
             floors = int(rng.integers(1, 5))
             builder.put(buildings.building(length, depth, floors, floors < 3, rng), *pose)
-    for x, y in rng.uniform(-EXTENT + 3, EXTENT - 3, (260, 2)):
-        if builder.plots.claim(placement(x, y), 3, 3):
-            builder.plant(builder.trees if rng.random() < 0.65 else builder.bushes, x, y)
+    for x, y in rng.uniform(-EXTENT + 3, EXTENT - 3, (420, 2)):
+        if builder.plots.claim(placement(x, y), 2.5, 2.5):
+            builder.plant(builder.trees if rng.random() < 0.5 else builder.bushes, x, y)
 
 
 def surround(builder: Builder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -12,11 +13,11 @@ from .people import Articulated, cyclist, pedestrian, rigid
 from .streets import JUNCTION, STEP, Network, make_route, resample
 from .vehicles import CAR_COLOURS, CARS, bus, car, truck
 
-TICK = 0.05
+TICK = 0.1
 """Step of the motion, s."""
 WARM_UP = 4.0
 """Motion simulated before the first frame, s."""
-PATIENCE = 5.0
+PATIENCE = 3.0
 """After waiting this long anybody goes on, s."""
 
 
@@ -72,18 +73,32 @@ class Traffic:
         share = np.clip(tick - first, 0, 1)[:, None]
         return (1 - share) * self.travelled[first] + share * self.travelled[first + 1]
 
-    def place(self, actor: int, along: np.ndarray) -> np.ndarray:
-        """Return (S, 3) x, y, heading of an actor at distances (S,) along its route, m."""
-        route = self.actors[actor].route
-        where = np.arange(len(route)) * STEP
-        return np.stack([np.interp(along, where, route[:, k]) for k in range(3)], axis=1)
+    @functools.cached_property
+    def routes(self) -> np.ndarray:
+        """(actors, K, 3) routes, the shorter ones standing still at their end."""
+        longest = max(len(a.route) for a in self.actors)
+        return np.stack([
+            np.pad(a.route, ((0, longest - len(a.route)), (0, 0)), mode='edge')
+            for a in self.actors
+        ])
 
-    def mesh(self, actor: int, along: float, height: float) -> Mesh:
-        """Return the mesh of an actor at a distance along its route, on ground at `height` m."""
+    def places(self, along: np.ndarray, actor: int | slice = slice(None)) -> np.ndarray:
+        """Return (S, 3) x, y, heading of all, or of one at S distances (S,) along its route, m."""
+        routes = self.routes[actor]
+        first = np.clip((along / STEP).astype(int), 0, routes.shape[-2] - 2)
+        share = np.clip(along / STEP - first, 0, 1)[:, None]
+        if isinstance(actor, int):
+            before, after = routes[first], routes[first + 1]
+        else:
+            row = np.arange(len(along))
+            before, after = routes[row, first], routes[row, first + 1]
+        return (1 - share) * before + share * after
+
+    def mesh(self, actor: int, along: float, place: np.ndarray, height: float) -> Mesh:
+        """Return the mesh of an actor `along` its route, at a place (3,) on ground at `height`."""
         figure, stride = self.actors[actor].figure, self.actors[actor].stride
         mesh = figure.at(2 * np.pi * along / stride) if stride else figure.mesh
-        x, y, heading = self.place(actor, np.array([along]))[0]
-        return mesh.moved(placement(x, y, heading, height))
+        return mesh.moved(placement(*place, height))
 
 
 def make_traffic(
@@ -100,7 +115,7 @@ def make_traffic(
     duration
         Length of the drive, s.
     density
-        1 for usual traffic: about 26 vehicles, 8 cyclists and 34 pedestrians.
+        1 for usual traffic: about 28 vehicles, 12 cyclists and 56 pedestrians.
     first_instance
         Instance id of the first actor.
     rng
@@ -108,7 +123,7 @@ def make_traffic(
 
     """
     reach = 14.0 * (duration + WARM_UP + 2) + 60
-    counts = [round(density * n) for n in (19, 4, 3, 8, 34)]
+    counts = [round(density * n) for n in (18, 5, 4, 12, 56)]
     makers = (_car, _truck, _bus, _cyclist, _pedestrian)
     actors = [_car(network, reach, rng)]
     actors += [make(network, reach, rng) for make, n in zip(makers, counts, strict=True)
@@ -149,7 +164,7 @@ def _bus(network: Network, reach: float, rng: np.random.Generator) -> Actor:
 
 def _cyclist(network: Network, reach: float, rng: np.random.Generator) -> Actor:
     figure = cyclist(rng).named(ID_BY_NAME['rider'], 0)
-    route = make_route(network, 0.5 * reach, rng.uniform(0.9, 1.2), rng)[rng.integers(0, 100):]
+    route = make_route(network, 0.5 * reach, rng.uniform(1.3, 1.45), rng)[rng.integers(0, 100):]
     return Actor(figure, route, rng.uniform(3.5, 5.5), 0.85, 0.3, 4.0)
 
 
@@ -170,7 +185,8 @@ def _pedestrian(network: Network, reach: float, rng: np.random.Generator) -> Act
     laps = int(np.ceil(0.2 * reach / (len(line) * STEP))) + 1
     turns = [line if k % 2 == 0 else line[-2:0:-1] for k in range(laps)]
     route = resample(np.concatenate(turns))[rng.integers(0, max(1, len(line) // 2)):]
-    return Actor(figure, route, rng.uniform(0.8, 1.7), 0.3, 0.3, 1.5)
+    cruise = rng.uniform(0.8, 1.7) if rng.random() < 0.85 else 0.0
+    return Actor(figure, route, cruise, 0.3, 0.3, 1.5)
 
 
 def _speed_limit(route: np.ndarray, cruise: float) -> np.ndarray:
@@ -204,7 +220,7 @@ def _drive(actors: list[Actor], duration: float, rng: np.random.Generator) -> np
         free = _free_road(routes, here, gone, half_length, half_width, on_foot)
         wanted = limits[row, np.minimum((gone / STEP).astype(int), longest - 1)]
         gap = np.maximum(free - 1.5, 0)
-        held = np.where(waited > PATIENCE, 1.0, np.minimum(np.sqrt(2 * 3.0 * gap), wanted))
+        held = np.where(waited > PATIENCE, 2.0, np.minimum(np.sqrt(2 * 3.0 * gap), wanted))
         target = np.minimum(wanted, held)
         speed = np.clip(target, speed - 5.0 * TICK, speed + 1.8 * TICK)
         waited = np.where(waited > PATIENCE + 3, 0, np.where(speed < 0.3, waited + TICK, np.where(
@@ -230,7 +246,7 @@ def _free_road(
     discs = here[None, :, :2] + spread[..., None] * heading
     apart = probe[:, :, None, None] - discs
     near = np.einsum('iajkc,iajkc->iajk', apart, apart).min(axis=2)
-    reach = half_width[:, None] + np.maximum(half_width, 0.3 * half_length)[None] + 0.25
+    reach = half_width[:, None] + np.maximum(half_width, 0.3 * half_length)[None] + 0.1
     meets = near < (reach**2)[:, None]
     rank = np.arange(count)
     same_way = heading @ heading.T > 0.5
