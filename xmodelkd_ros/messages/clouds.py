@@ -159,7 +159,7 @@ def _time_offset(values: np.ndarray | None, stamp: int) -> np.ndarray | None:
 def cloud_message(cloud: Cloud, height: int = 1) -> PointCloud2:
     """
     Write a cloud: x, y, z float32, then what is there of intensity float32, ring uint16, t
-    uint32 (ns after the stamp), label uint16 and instance uint16.
+    uint32 or int32 (ns after the stamp), label uint16 and instance uint16.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def _columns(cloud: Cloud) -> dict[str, np.ndarray]:
     optional = {
         'intensity': (cloud.intensity, np.float32),
         'ring': (cloud.ring, np.uint16),
-        't': (_unsigned(cloud.time_offset), np.uint32),
+        't': (cloud.time_offset, _time_dtype(cloud.time_offset)),
         'label': (cloud.label, np.uint16),
         'instance': (cloud.instance, np.uint16),
     }
@@ -206,13 +206,15 @@ def _columns(cloud: Cloud) -> dict[str, np.ndarray]:
     return columns
 
 
-def _unsigned(time_offset: np.ndarray | None) -> np.ndarray | None:
+def _time_dtype(time_offset: np.ndarray | None) -> type[np.integer]:
+    """Return uint32 as drivers send it, int32 if points were measured before the stamp."""
     if time_offset is None or time_offset.size == 0:
-        return time_offset
+        return np.uint32
     low, high = int(time_offset.min()), int(time_offset.max())
-    if low < 0 or high > np.iinfo(np.uint32).max:
-        raise MessageError(f'time offsets {low} to {high} ns do not fit into the uint32 field t')
-    return time_offset
+    for dtype in (np.uint32, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return dtype
+    raise MessageError(f'time offsets {low} to {high} ns do not fit into the 32 bits of field t')
 
 
 def blank_cloud(height: int, width: int, step: int, fields: list[PointField]) -> PointCloud2:

@@ -1,0 +1,50 @@
+"""Simulate drives and write each as a bag, with its ground truth; bags that are there are kept."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import dataclasses
+import functools
+from pathlib import Path
+import sys
+import time
+
+from ..config import to_mapping
+from .arguments import add_options, config_from_options
+from .command import command
+from .progress import progress
+
+
+@command
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    from ..bags.recording import check_run, write_recording
+    from ..bags.simulated import SimulatedDrivesConfig, simulated_drive
+
+    parser = argparse.ArgumentParser(prog='simulate', description=__doc__)
+    parser.add_argument('out', type=Path, help='folder for the bags, drive_<seed>')
+    add_options(parser, SimulatedDrivesConfig)
+    options = parser.parse_args(args)
+    first = config_from_options(options, SimulatedDrivesConfig)
+
+    rows = [f'{"bag":24}  frames  size [MB]  made in [s]']
+    for seed in range(first.seed, first.seed + first.drives):
+        config = dataclasses.replace(first, seed=seed, drives=1)
+        path, started = options.out / f'drive_{seed:04}', time.monotonic()
+        description = {'command': 'simulate', **to_mapping(config)}
+        is_there = path.exists()
+        if is_there:
+            check_run(path, description)
+        else:
+            track = functools.partial(progress, label=path.name, unit='entries')
+            write_recording(simulated_drive(config), path, config, description, track)
+        made = 'kept' if is_there else f'{time.monotonic() - started:.1f}'
+        size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+        rows.append(f'{path!s:24}  {config.frames:6d}  {size:9.1f}  {made:>11}')
+    print('\n'.join(rows))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
