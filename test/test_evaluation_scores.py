@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from xmodelkd_ros.evaluation.calibration import ConfidenceCalibration
 from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
 from xmodelkd_ros.evaluation.tables import format_table

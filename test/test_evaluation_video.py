@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from xmodelkd_ros.evaluation.video import TrackEvaluation, TrackScoreConfig
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.records import Tracks

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.evaluation.tracklets import read_tracklets
 from xmodelkd_ros.geometry.boxes import box_corners, box_poses, points_in_boxes

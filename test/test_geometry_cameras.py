@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from xmodelkd_ros.errors import CalibrationError
 from xmodelkd_ros.geometry.cameras import Camera
 

@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from xmodelkd_ros.geometry import transforms
 from xmodelkd_ros.geometry.cameras import Camera
-from xmodelkd_ros.geometry.occlusion import OcclusionConfig, is_visible
+from xmodelkd_ros.geometry.occlusion import is_visible, OcclusionConfig
 from xmodelkd_ros.geometry.pairing import (
-    Pairing,
     paint_points,
+    Pairing,
     sample_bilinear,
     sample_nearest,
 )

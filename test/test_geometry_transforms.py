@@ -6,7 +6,6 @@ from hypothesis.extra.numpy import arrays
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
-
 from xmodelkd_ros.errors import CalibrationError
 from xmodelkd_ros.geometry import transforms
 

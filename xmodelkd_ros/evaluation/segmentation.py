@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .tables import format_table, Value
 from ..labels import SemanticClass
-from .tables import Value, format_table
 
 
 class ConfusionMatrix:

@@ -7,11 +7,11 @@ import dataclasses
 
 import numpy as np
 
-from ..config import setting
-from ..labels import THING_CLASSES, SemanticClass
-from ..records import Tracks
 from .overlaps import TrackOverlaps
-from .tables import Value, format_table
+from .tables import format_table, Value
+from ..config import setting
+from ..labels import SemanticClass, THING_CLASSES
+from ..records import Tracks
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)

@@ -7,9 +7,9 @@ import functools
 
 import numpy as np
 
-from ..errors import CalibrationError
 from .distortion import BrownConrady, Equidistant, Lens
 from .transforms import transform_points
+from ..errors import CalibrationError
 
 COEFFICIENT_COUNTS = {
     'plumb_bob': (0, 4, 5),

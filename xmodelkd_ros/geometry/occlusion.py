@@ -17,8 +17,8 @@ import dataclasses
 
 import numpy as np
 
-from ..config import setting
 from .cameras import Camera
+from ..config import setting
 
 REACH = 2
 """How many cells to each side a surface is looked for."""

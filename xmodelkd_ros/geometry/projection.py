@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cameras import NEAREST, Camera
-from .occlusion import OcclusionConfig, is_visible
+from .cameras import Camera, NEAREST
+from .occlusion import is_visible, OcclusionConfig
 from .pairing import Pairing
 from .transforms import transform_points
 

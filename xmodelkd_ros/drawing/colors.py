@@ -1,0 +1,48 @@
+"""Colours of tracks, depths and classes, RGB 0 to 255."""
+
+from __future__ import annotations
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from ..labels import PALETTE
+
+_GOLDEN = 0.6180339887498949
+
+
+def _track_color(number: int) -> tuple[float, float, float]:
+    """
+    Return the colour of the `number`th track: the golden angle keeps neighbours far apart.
+
+    Red to violet only in hue would repeat after a dozen; lightness and saturation go round too.
+    """
+    lightness = (0.58, 0.70, 0.50)[number % 3]
+    saturation = (1.0, 0.75)[number // 3 % 2]
+    return colorsys.hls_to_rgb(number * _GOLDEN % 1.0, lightness, saturation)
+
+
+TRACK_COLORS = np.round([
+    (0.0, 0.0, 0.0), *(tuple(255 * c for c in _track_color(n)) for n in range(1, 256))
+]).astype(np.uint8)
+"""(256, 3) uint8: colour by track number; 0, no track, is black."""
+
+CLASS_COLORS = np.round(255 * (PALETTE / 255.0) ** 0.7).astype(np.uint8)
+"""(17, 3) uint8: the palette, brightened for dark backgrounds."""
+
+
+_NUMBERS = np.append(0, np.arange(65535) % 255 + 1).astype(np.uint8)
+
+
+def track_number(track_id: np.ndarray) -> np.ndarray:
+    """Return the row (uint8) of `TRACK_COLORS` of uint16 track ids: 0 for 0, else 1 to 255."""
+    return _NUMBERS[track_id]
+
+
+def depth_colors(depth: np.ndarray, nearest: float = 3.0, farthest: float = 60.0) -> np.ndarray:
+    """Return colours (M, 3) uint8 of depths (M,), m: red is near, blue far, on a log scale."""
+    span = np.log(farthest / nearest)
+    share = np.log(np.clip(depth, nearest, farthest) / nearest) / span
+    level = np.round(255 * (1 - share)).astype(np.uint8)
+    return cv2.applyColorMap(level[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
