@@ -4,11 +4,11 @@ import dataclasses
 import json
 import struct
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 import torch
 from torch import nn
-
 from xmodelkd_ros.config import setting
 from xmodelkd_ros.errors import CheckpointError, DeviceError
 from xmodelkd_ros.inference.devices import compute_dtype, download, select_device, upload

@@ -56,9 +56,8 @@ class PointSegmenter:
             load_config(PointNetworkConfig, loaded.network, checkpoint), len(self.classes)
         )
         load_weights(network, loaded, checkpoint)
-        self.network = network.fuse().to(
-            self.device, compute_dtype(self.device), memory_format=torch.channels_last
-        )
+        self.network = network.fuse().to(self.device, compute_dtype(self.device))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projection = RangeProjection(view).to(self.device)
         ids = torch.tensor([row.id for row in self.classes], device=self.device)
         self._ids = ids.to(torch.int32)
@@ -89,8 +88,7 @@ class PointSegmenter:
             strength = None
             if intensity is not None:
                 strength = upload(np.asarray(intensity, np.float32), self.device)
-            label, confidence = self._label(given, strength)
-            label, confidence = download(label, confidence)
+            label, confidence = download(*self._label(given, strength))
         return PointLabels(label.astype(np.uint16), confidence)
 
     def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:

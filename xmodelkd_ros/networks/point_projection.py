@@ -81,6 +81,10 @@ class RangeProjection(nn.Module):
 
     """
 
+    slopes: Tensor
+    tolerance: Tensor
+    tables: Tensor
+
     def __init__(self, config: RangeViewConfig) -> None:
         super().__init__()
         self.config = config

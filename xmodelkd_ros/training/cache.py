@@ -105,7 +105,7 @@ def write_drive(frames: Iterable[Frame], folder: Path, source: str) -> CachedDri
         cameras: set[str] = set()
         length = 0
         for frame in frames:
-            np.savez(partial / f'{length:06d}.npz', **_members(frame))
+            np.savez(partial / f'{length:06d}.npz', **_members(frame))  # type: ignore[arg-type]
             cameras.update(frame.views)
             length += 1
         index = {'format': FORMAT, 'source': source, 'frames': length, 'cameras': sorted(cameras)}
@@ -182,7 +182,7 @@ def _content_hash(source: Path) -> str:
     for file in files:
         digest.update(f'\0{file.relative_to(source)}\0'.encode())
         with file.open('rb') as stream:
-            for part in iter(lambda stream=stream: stream.read(1 << 20), b''):
+            while part := stream.read(1 << 20):
                 digest.update(part)
     return digest.hexdigest()
 
