@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
-
-from xmodelkd_ros.networks.point_neighbours import COLUMN_REACH, ROW_REACH, nearest_shown
+from xmodelkd_ros.networks.point_neighbours import COLUMN_REACH, nearest_shown, ROW_REACH
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
 from xmodelkd_ros.networks.point_projection import (
     IMAGE_CHANNELS,
@@ -116,7 +115,7 @@ def test_any_finite_point_has_a_place(count, seed):
     points = torch.from_numpy(rng.normal(0, 10 ** rng.uniform(-3, 4), (count, 3)).astype('f4'))
     view = RangeProjection(VIEW)(points)
     assert view.cell.shape == (count,) and view.features.isfinite().all()
-    assert 0 <= int(view.cell.min()) and int(view.cell.max()) < 8 * 96
+    assert int(view.cell.min()) >= 0 and int(view.cell.max()) < 8 * 96
     assert view.image.isfinite().all() and float(view.image.abs().max()) < 100
 
 

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from test_networks_point import ELEVATIONS, HEIGHTS, random_points, SMALL, VIEW
 import torch
-
-from test_networks_point import ELEVATIONS, HEIGHTS, SMALL, VIEW, random_points
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.errors import CheckpointError, DeviceError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.geometry.cameras import Camera
 from xmodelkd_ros.records import Cloud, Frame, Picture, View

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .devices import compute_dtype, download, select_device, upload
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.point_neighbours import nearest_shown
 from ..networks.point_network import PointNetwork, PointNetworkConfig
 from ..networks.point_projection import RangeProjection, RangeView, RangeViewConfig
 from ..records import PointLabels
-from .devices import compute_dtype, download, select_device, upload
 
 FARTHEST = 1e4
 """Coordinates are held within this, m, so that a wild return cannot overflow."""

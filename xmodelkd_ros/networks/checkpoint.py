@@ -17,10 +17,10 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 from ..config import from_mapping
 from ..errors import CheckpointError, ConfigurationError

@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..config import setting
 from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
+from ..config import setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import dataclasses
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 from torch.nn import functional
 
 from ..config import setting
