@@ -27,7 +27,7 @@ class BirdsEyeConfig:
 
     forward: float = setting(55.0, 'how far ahead is drawn', unit='m', low=1.0, high=500.0)
     backward: float = setting(15.0, 'how far behind is drawn', unit='m', low=0.0, high=500.0)
-    side: float = setting(25.0, 'how far to each side is drawn', unit='m', low=1.0, high=500.0)
+    side: float = setting(18.0, 'how far to each side is drawn', unit='m', low=1.0, high=500.0)
     width: int = setting(1242, 'width of the picture', unit='pixels', low=64, high=8192)
 
 

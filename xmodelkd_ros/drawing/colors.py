@@ -10,6 +10,8 @@ import numpy as np
 from ..labels import PALETTE
 
 _GOLDEN = 0.6180339887498949
+_COUNT = 233
+"""How many colours there are before they repeat: a Fibonacci number, so the circle closes."""
 
 
 def _track_color(number: int) -> tuple[float, float, float]:
@@ -18,25 +20,25 @@ def _track_color(number: int) -> tuple[float, float, float]:
 
     Red to violet only in hue would repeat after a dozen; lightness and saturation go round too.
     """
-    lightness = (0.58, 0.70, 0.50)[number % 3]
+    lightness = (0.60, 0.75, 0.45)[number % 3]
     saturation = (1.0, 0.75)[number // 3 % 2]
     return colorsys.hls_to_rgb(number * _GOLDEN % 1.0, lightness, saturation)
 
 
 TRACK_COLORS = np.round([
-    (0.0, 0.0, 0.0), *(tuple(255 * c for c in _track_color(n)) for n in range(1, 256))
+    (0.0, 0.0, 0.0), *(tuple(255 * c for c in _track_color(n)) for n in range(1, _COUNT + 1)),
+    *[(0.0, 0.0, 0.0)] * (255 - _COUNT),
 ]).astype(np.uint8)
-"""(256, 3) uint8: colour by track number; 0, no track, is black."""
+"""(256, 3) uint8: colour by track number, 1 to 233; 0, no track, is black."""
 
 CLASS_COLORS = np.round(255 * (PALETTE / 255.0) ** 0.7).astype(np.uint8)
 """(17, 3) uint8: the palette, brightened for dark backgrounds."""
 
-
-_NUMBERS = np.append(0, np.arange(65535) % 255 + 1).astype(np.uint8)
+_NUMBERS = np.append(0, np.arange(65535) % _COUNT + 1).astype(np.uint8)
 
 
 def track_number(track_id: np.ndarray) -> np.ndarray:
-    """Return the row (uint8) of `TRACK_COLORS` of uint16 track ids: 0 for 0, else 1 to 255."""
+    """Return the row (uint8) of `TRACK_COLORS` of uint16 track ids: 0 for 0, else 1 to 233."""
     return _NUMBERS[track_id]
 
 
