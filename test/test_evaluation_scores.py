@@ -1,6 +1,6 @@
 """Confusion matrix, calibration, timings and tables."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from xmodelkd_ros.labels import POINT_CLASSES
 FOUR = POINT_CLASSES[:4]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=60))
 def test_iou_agrees_with_sets(pairs):
     """Classes 1 to 4 count; 0, 5 and 6 are nothing as truth and wrong as prediction."""

@@ -219,6 +219,7 @@ def test_occlusion_agrees_with_a_slow_loop(seed, count, cell):
 # Pairing.
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_samples_are_those_of_the_pixels(width, height, seed):
     rng = np.random.default_rng(seed)
@@ -251,3 +252,46 @@ def test_every_point_gets_a_painted_id():
     pairing = Pairing(np.array([2, 4]), np.array([[7.4, 4.6], [8.0, 5.0]], np.float32),
                       np.ones(2, np.float32))
     assert paint_points(id_map, pairing, 6).tolist() == [0, 0, 65535, 0, 0, 0]
+
+
+def distance_to_boxes(origin, directions, low, high):
+    """Return how far rays (N, 3) from `origin` reach to the nearest box or the ground, z = 0."""
+    with np.errstate(divide='ignore', invalid='ignore'):
+        reach = np.where(directions[:, 2] < 0, -origin[2] / directions[:, 2], np.inf)
+        for box_low, box_high in zip(low, high, strict=True):
+            to_low, to_high = (box_low - origin) / directions, (box_high - origin) / directions
+            enter = np.minimum(to_low, to_high).max(1)
+            leave = np.maximum(to_low, to_high).min(1)
+            reach = np.where((enter > 0) & (enter < leave), np.minimum(reach, enter), reach)
+    return reach
+
+
+@pytest.mark.parametrize('camera_at', [(0.27, 0.0, 1.65), (0.3, 0.8, 1.4), (1.5, 0.0, 1.1)])
+def test_most_hidden_points_are_found_and_few_visible_ones_lost(camera_at):
+    """A street of cars, posts and walls, swept by 64 beams; rays from the camera say the truth."""
+    rng = np.random.default_rng(0)
+    side = np.sign(rng.normal(size=40))
+    middle = np.stack([rng.uniform(6, 60, 40), side * rng.uniform(2.5, 7, 40), np.zeros(40)], 1)
+    half = np.array([[2.1, 0.9, 1.5]] * 18 + [[0.08, 0.08, 5]] * 12 + [[0.2, 0.25, 1.75]] * 10)
+    walls = np.array([[x, y, 0] for y in (-16, 16) for x in (10, 26, 42, 58)])
+    low = np.vstack([middle - half, walls - [6, 4, 0]]) * [1, 1, 0]
+    high = np.vstack([middle + half, walls + [6, 4, 8]])
+    elevation = np.concatenate([np.linspace(2, -8.33, 32), np.linspace(-8.83, -24.33, 32)])
+    elevation, azimuth = (a.ravel() for a in np.meshgrid(
+        np.radians(elevation), np.radians(np.arange(-42, 42, 0.1728))))
+    directions = np.stack([np.cos(elevation) * np.cos(azimuth),
+                           np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], 1)
+    lidar_at = np.array([0, 0, 1.73])
+    reach = distance_to_boxes(lidar_at, directions, low, high)
+    points = lidar_at + (directions * reach[:, None])[reach < 100]
+    sight = points - camera_at
+    distance = np.linalg.norm(sight, axis=1)
+    free = distance_to_boxes(np.array(camera_at), sight / distance[:, None], low, high)
+    visible, hidden = free > 0.98 * distance - 0.1, free < 0.9 * distance - 0.5
+    camera_from_lidar = OPTICAL_FROM_BODY @ transforms.invert(pose(*camera_at))
+    cloud = points.astype(np.float32)
+    everything = project_points(cloud, camera_from_lidar, pinhole(), OPEN).index
+    kept = np.isin(everything, project_points(cloud, camera_from_lidar, pinhole()).index)
+    assert hidden[everything].sum() > 200
+    assert kept[hidden[everything]].mean() < 0.05
+    assert kept[visible[everything]].mean() > 0.96

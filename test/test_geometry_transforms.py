@@ -21,11 +21,13 @@ def poses(draw):
     return transforms.from_translation_quaternion(translation, draw(quaternions))
 
 
+@settings(max_examples=25, deadline=None)
 @given(poses())
 def test_invert_undoes_a_transform(pose):
     np.testing.assert_allclose(transforms.invert(pose) @ pose, np.eye(4), atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
 @given(quaternions, arrays(float, 3, elements=coordinates))
 def test_quaternions_agree_with_scipy_and_come_back(quaternion, translation):
     pose = transforms.from_translation_quaternion(translation, quaternion)
@@ -43,6 +45,7 @@ def test_a_quaternion_that_is_no_rotation_is_refused(quaternion):
         transforms.from_translation_quaternion(np.zeros(3), quaternion)
 
 
+@settings(max_examples=25, deadline=None)
 @given(poses(), poses(), st.integers(0, 10))
 def test_interpolation_agrees_with_scipy(start, end, tenths):
     angle = (Rotation.from_matrix(start[:3, :3]).inv() * Rotation.from_matrix(end[:3, :3]))
@@ -84,7 +87,7 @@ def test_points_keep_their_dtype_and_their_nan():
     assert not np.isfinite(moved[1:]).all(1).any()
 
 
-@settings(deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(poses(), poses(), poses(), poses(), arrays(float, (5, 3), elements=coordinates))
 def test_two_time_transform_goes_through_the_fixed_frame(
     camera_from_base, at_image, at_cloud, base_from_lidar, points
