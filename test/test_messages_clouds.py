@@ -318,8 +318,15 @@ def test_clouds_that_cannot_be_written_say_why():
     points = np.zeros((4, 3), np.float32)
     with pytest.raises(MessageError, match='4 points do not make 3 equal rows'):
         cloud_message(Cloud(STAMP, points), height=3)
-    with pytest.raises(MessageError, match='-5 to 0 ns do not fit'):
-        cloud_message(Cloud(STAMP, points, time_offset=np.array([0, -5, 0, 0])))
+    with pytest.raises(MessageError, match='-5000000000 to 0 ns do not fit'):
+        cloud_message(Cloud(STAMP, points, time_offset=np.array([0, -5_000_000_000, 0, 0])))
+
+
+def test_points_measured_before_the_stamp_keep_their_times():
+    offsets = np.array([-50_000_000, -1, 0, 50_000_000])
+    cloud = cloud_from_message(
+        cloud_message(Cloud(STAMP, np.zeros((4, 3), np.float32), time_offset=offsets)))
+    np.testing.assert_array_equal(cloud.time_offset, offsets)
 
 
 def test_reading_shares_no_memory_with_the_message():
