@@ -1,0 +1,95 @@
+"""
+Start the node perception.
+
+`ros2 launch xmodelkd_ros perception.launch.py cameras:=front` listens to /points, /front/image,
+/front/camera_info and TF; without cameras it labels points alone.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+)
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
+
+ARGUMENTS = {
+    'cameras': ('', 'names of the cameras, as front,left; empty for those of the file'),
+    'params_file': (PathJoinSubstitution([CONFIG, 'perception.yaml']), 'parameters'),
+    'points': ('/points', 'topic of the cloud'),
+    'image': ('/{camera}/image', 'topic of the images'),
+    'camera_info': ('/{camera}/camera_info', 'topic of the calibrations'),
+    'transport': ('', 'raw, or compressed for <image>/compressed'),
+    'rectified': ('', 'true if the images are rectified'),
+    'device': ('', 'cpu, cuda or auto'),
+    'fixed_frame': ('', 'frame that does not move, as odom'),
+    'calibration_file': ('', 'transforms for where TF has none'),
+    'point_model': ('', 'checkpoint of the point segmenter'),
+    'video_model': ('', 'checkpoint of the video segmenter'),
+    'use_sim_time': ('false', 'take the time from /clock'),
+    'rviz': ('false', 'show the results in RViz'),
+}
+"""Defaults and meanings; what is left empty is as the file of parameters says."""
+
+GIVEN = ('device', 'fixed_frame', 'calibration_file', 'point_model', 'video_model')
+FASTDDS = 'FASTDDS_DEFAULT_PROFILES_FILE'
+FASTRTPS = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+
+
+def generate_launch_description():
+    """Return the arguments, the environment, the node and RViz."""
+    profile = PathJoinSubstitution([CONFIG, 'fastdds.xml'])
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=meaning)
+          for name, (default, meaning) in ARGUMENTS.items()),
+        # Two names of one setting: older versions of Fast DDS know only the second.
+        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+          for name in (FASTDDS, FASTRTPS)),
+        OpaqueFunction(function=start_perception),
+        Node(
+            package='rviz2', executable='rviz2',
+            arguments=['-d', PathJoinSubstitution([CONFIG, 'perception.rviz'])],
+            parameters=[{'use_sim_time': flag('use_sim_time')}],
+            condition=IfCondition(LaunchConfiguration('rviz'))),
+    ])
+
+
+def start_perception(context):
+    """Return the node, with a remapping for each topic of each camera."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    cameras = [name for name in values['cameras'].strip('[]').replace(' ', '').split(',') if name]
+    parameters = {name: text(values[name]) for name in GIVEN if values[name]}
+    remappings = [('~/input/points', values['points'])]
+    if cameras:
+        parameters['cameras'] = cameras
+    for camera in cameras:
+        if values['transport']:
+            parameters[f'camera.{camera}.transport'] = values['transport']
+        if values['rectified']:
+            parameters[f'camera.{camera}.rectified'] = flag('rectified')
+        image = values['image'].format(camera=camera)
+        remappings += [
+            (f'~/input/{camera}/image', image),
+            (f'~/input/{camera}/image/compressed', f'{image}/compressed'),
+            (f'~/input/{camera}/camera_info', values['camera_info'].format(camera=camera)),
+        ]
+    return [LifecycleNode(
+        package='xmodelkd_ros', executable='perception', name='perception', namespace='',
+        parameters=[values['params_file'], parameters, {'use_sim_time': flag('use_sim_time')}],
+        remappings=remappings, output='screen', emulate_tty=True)]
+
+
+def flag(name):
+    """Return an argument as a boolean parameter."""
+    return ParameterValue(LaunchConfiguration(name), value_type=bool)
+
+
+def text(value):
+    """Return a text as a parameter that YAML does not read as anything else."""
+    return ParameterValue(value, value_type=str)

@@ -1,0 +1,98 @@
+"""
+Play a bag through the node perception, and record what it says where `record` is given.
+
+`ros2 launch xmodelkd_ros replay.launch.py bag:=<bag>` finds the cameras of the bag and ends with
+the bag, or as soon as one of its processes ends.
+"""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+from xmodelkd_ros.bags.frames import image_topics
+from xmodelkd_ros.bags.reader import BagReader
+
+ARGUMENTS = {
+    'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
+    'rate': ('1.0', 'recorded seconds per second'),
+    'start_offset': ('0.0', 'where to start, s'),
+    'loop': ('false', 'start again at the end'),
+    'lossless': ('false', 'wait for the labels of each cloud before the next one is played'),
+    'record': ('', 'bag to record the results to'),
+    'use_sim_time': ('true', 'take the time from the bag'),
+}
+"""Defaults and meanings; those of perception.launch.py can be given too."""
+
+LABELS = '/perception/output/points'
+RESULTS = (LABELS, '/perception/output/instances', '/perception/output/label_info')
+RESULTS_OF_CAMERA = ('instance_mask', 'detections', 'overlay', 'label_info')
+
+
+def generate_launch_description():
+    """Return the arguments and what they start."""
+    return LaunchDescription([
+        DeclareLaunchArgument('bag', description='bag folder, or .mcap or .db3 file'),
+        *(DeclareLaunchArgument(name, default_value=default, description=meaning)
+          for name, (default, meaning) in ARGUMENTS.items()),
+        RegisterEventHandler(OnProcessExit(on_exit=[EmitEvent(
+            event=Shutdown(reason='the bag has ended, or a process has'))])),
+        OpaqueFunction(function=start),
+    ])
+
+
+def start(context):
+    """Return perception, recorder and player for the cameras of the bag."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
+        topics = image_topics(bag)
+    given = values['cameras'].strip('[]').replace(' ', '')
+    cameras = [name for name in given.split(',') if name] or list(topics)
+    compressed = any(topics.get(name, '').endswith('/compressed') for name in cameras)
+    perception = PathJoinSubstitution(
+        [FindPackageShare('xmodelkd_ros'), 'launch', 'perception.launch.py'])
+    return [
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(perception), launch_arguments={
+            'cameras': ','.join(cameras),
+            'transport': 'compressed' if compressed else 'raw',
+            'use_sim_time': values['use_sim_time'],
+        }.items()),
+        *(record(values['record'], cameras) if values['record'] else ()),
+        play(values, ['/points', *(topics[name] for name in cameras if name in topics)]),
+    ]
+
+
+def play(values, inputs):
+    """Return the player, which waits until somebody listens to the inputs of perception."""
+    return Node(
+        package='xmodelkd_ros', executable='bag_player', name='bag_player', output='screen',
+        parameters=[{
+            'bag': ParameterValue(LaunchConfiguration('bag'), value_type=str),
+            'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
+            'start_offset': ParameterValue(LaunchConfiguration('start_offset'), value_type=float),
+            'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
+            'wait_for': LABELS if values['lossless'] == 'true' else '',
+            'wait_for_subscribers': inputs,
+        }])
+
+
+def record(path, cameras):
+    """Return the recorder of the results."""
+    topics = [f'/perception/output/{camera}/{name}'
+              for camera in cameras for name in RESULTS_OF_CAMERA]
+    return [Node(
+        package='xmodelkd_ros', executable='bag_recorder', name='bag_recorder', output='screen',
+        parameters=[{
+            'bag': path,
+            'topics': [*RESULTS, *topics, '/diagnostics', '/tf', '/tf_static'],
+        }])]
