@@ -40,6 +40,10 @@ def run_node(
         return error.exit_code
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except RCLError:
+        if rclpy.ok():
+            raise
+        return 0  # A signal has ended the middleware while a callback was using it.
     finally:
         if node is not None:
             node.destroy_node()
