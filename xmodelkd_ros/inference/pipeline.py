@@ -15,6 +15,7 @@ import itertools
 import numpy as np
 
 from ..config import setting
+from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
 from ..records import Boxes, Frame, PointLabels, Tracks, View
 from .boxes import fit_boxes
@@ -55,6 +56,8 @@ class PerceptionResult:
         (N,) uint16 track id of each point, 0 none.
     tracks
         By camera name; ids are unique over all cameras of a pipeline.
+    pairings
+        By camera name, the points that each picture shows.
 
     """
 
@@ -62,6 +65,7 @@ class PerceptionResult:
     labels: PointLabels
     instance: np.ndarray
     tracks: dict[str, Tracks]
+    pairings: dict[str, Pairing]
 
     @functools.cached_property
     def boxes(self) -> Boxes:
@@ -128,8 +132,15 @@ class Perception:
             labels = self._segment_points(frame.cloud.points, frame.cloud.intensity)
         views = list(frame.views.values()) if self._segment_images else []
         tracks = self._track(views)
-        instance = self._paint(frame.cloud.points, views, tracks, labels)
-        return PerceptionResult(frame.cloud.points, labels, instance, tracks)
+        with self._stage('projection'):
+            pairings = {
+                view.name: project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
+                for view in views
+            }
+        with self._stage('painting'):
+            seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
+            instance = paint(seen, labels, self._config.painting)
+        return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings)
 
     def _track(self, views: list[View]) -> dict[str, Tracks]:
         """Return the tracks of each view; a picture that was seen before is not seen twice."""
@@ -150,13 +161,3 @@ class Perception:
         if camera not in self._trackers:
             self._trackers[camera] = Tracker(self._config.tracker, self._ids)
         return self._trackers[camera]
-
-    def _paint(
-        self, points: np.ndarray, views: list[View], tracks: dict[str, Tracks],
-        labels: PointLabels,
-    ) -> np.ndarray:
-        with self._stage('projection'):
-            pairings = [project_points(points, v.camera_from_lidar, v.camera) for v in views]
-        with self._stage('painting'):
-            seen = zip((tracks[view.name] for view in views), pairings, strict=True)
-            return paint(seen, labels, self._config.painting)

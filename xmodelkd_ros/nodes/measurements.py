@@ -10,8 +10,11 @@ from ..evaluation.timing import StageTimer
 from ..records import Frame
 from .intake import Arrival
 
-COMPARABLE = 10.0
-"""A cloud stamped this long before it goes out, s, or after that, has another clock."""
+COMPARABLE = 10_000_000_000
+"""A cloud that goes out longer after its stamp than this, ns, or before it, has another clock."""
+
+WINDOW = 600
+"""How many frames count."""
 
 
 class Measurements:
@@ -29,26 +32,27 @@ class Measurements:
 
     def __init__(self, clock: Callable[[], int], offsets: Mapping[str, int]) -> None:
         self._clock, self._offsets = clock, offsets
-        self._stages, self._latencies, self._pairs = StageTimer(), StageTimer(), StageTimer()
+        self._stages, self._frames = StageTimer(WINDOW), StageTimer(WINDOW)
 
-    def stage(self, name: str) -> contextlib.AbstractContextManager[object]:
+    def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Bracket a stage of a frame."""
         return self._stages.stage(name)
 
     def note_output(self, arrival: Arrival, frame: Frame) -> None:
         """Take note that the labels of a cloud have gone out."""
-        self._latencies.add('latency', time.monotonic() - arrival.received)
-        from_stamp = (self._clock() - arrival.stamp) * 1e-9
+        self._frames.record('latency', round((time.monotonic() - arrival.received) * 1e9))
+        from_stamp = self._clock() - arrival.stamp
         if 0 <= from_stamp < COMPARABLE:
-            self._latencies.add('latency_from_stamp', from_stamp)
+            self._frames.record('latency_from_stamp', from_stamp)
         for name, view in frame.views.items():
             offset = view.picture.stamp - self._offsets[name] - arrival.stamp
-            self._pairs.add(f'image.{name}.pair_offset', abs(offset) * 1e-9)
+            self._frames.record(f'image.{name}.pair_offset', abs(offset))
 
-    def values(self) -> dict[str, float]:
-        """Return medians and high percentiles, ms, by dotted key."""
+    def values(self) -> dict[str, object]:
+        """Return the percentiles of each, ms, by dotted key."""
+        stages = {f'stage.{name}': times for name, times in self._stages.summary().items()}
         return {
-            **self._percentiles('stage.', self._stages),
-            **self._percentiles('', self._latencies),
-            **self._percentiles('', self._pairs),
+            f'{name}.{percentile}_ms': getattr(times, percentile)
+            for name, times in {**stages, **self._frames.summary()}.items()
+            for percentile in ('p50', 'p95', 'p99')
         }

@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 
-from ..drawing.overlays import draw_overlay
+from ..drawing.overlay import draw_overlay
 from ..inference.pipeline import PerceptionResult
 from ..labels import UNLABELLED, SemanticClass
 from ..messages.detections import (
@@ -99,16 +99,18 @@ class Outputs:
         self._offer('instances', lambda: detections_3d_message(
             result.boxes, self._things, header))
         for camera, tracks in result.tracks.items():
-            self._publish_view(frame.views[camera], tracks)
+            self._publish_view(frame.views[camera], tracks, result)
 
-    def _publish_view(self, view: View, tracks: Tracks) -> None:
+    def _publish_view(self, view: View, tracks: Tracks, result: PerceptionResult) -> None:
         header = header_message(view.picture.stamp, view.picture.frame)
         self._offer(f'{view.name}/instance_mask', lambda: image_message(
             tracks.id_map, 'mono16', header))
         self._offer(f'{view.name}/detections', lambda: detections_2d_message(
             tracks, self._things, header))
         self._offer(f'{view.name}/overlay', lambda: image_message(
-            draw_overlay(view.picture.rgb, tracks), 'rgb8', header))
+            draw_overlay(
+                view.picture.rgb, tracks, result.pairings[view.name], result.labels.label),
+            'rgb8', header))
 
     def _offer(self, topic: str, make: Callable[[], Any]) -> None:
         publisher = self._publishers[topic]

@@ -66,6 +66,9 @@ class Transforms:
         """
         Return the (4, 4) transform that takes points of a frame at one time to another's.
 
+        With a fixed frame through it, at both times; without, or where that fails, at the
+        source's time, or else the latest there is, or else what the calibration file says.
+
         Parameters
         ----------
         target, source
@@ -88,19 +91,21 @@ class Transforms:
                     target_frame, times[0], source_frame, times[1], self._fixed_frame)))
             if found is not None:
                 return found
-        by_file = self._from_file(target_frame, source_frame)
+        return self._simultaneous(target_frame, source_frame, source_stamp, patience)
+
+    def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
+        """Return the transform at a stamp, else the latest, else that of the file."""
+        name = f'{target} <- {source}'
+        found = self._ask(name, None, lambda: (
+            self._buffer.lookup_transform(target, source, _time(stamp))))
+        if found is not None:
+            return found
+        by_file = self._from_file(target, source)
         found = self._ask(name, patience if by_file is None else None, lambda: (
-            self._buffer.lookup_transform(target_frame, source_frame, _time(0))))
+            self._buffer.lookup_transform(target, source, _time(0))))
         if found is None and by_file is None:
             raise CalibrationError(f'no transform {name} in TF or a calibration file')
         return by_file if found is None else found
-
-    def fixed_from(self, frame: str, stamp: int, patience: float) -> np.ndarray | None:
-        """Return the (4, 4) pose of a frame in the fixed frame, None where it is not known."""
-        if not self._fixed_frame:
-            return None
-        return self._ask(f'{self._fixed_frame} <- {frame}', patience, lambda: (
-            self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp))))
 
     def _ask(
         self, name: str, patience: float | None, look_up: Callable[[], TransformStamped]
