@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.10 python3; do \
   $$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
   && echo $$python && break; done)
 IN_SHELL = source .venv/setup.bash &&
+SOURCES = $(wildcard xmodelkd_ros launch test pip_underlay benchmarks) setup.py
 
 help:
 	@echo 'make setup   environment in .venv; then: source .venv/setup.bash'
@@ -24,11 +25,14 @@ setup:
 demo: setup
 	@$(IN_SHELL) python -m xmodelkd_ros.cli.demo $(ARGS)
 
+# The ament linters list every file; only a failure is worth reading.
+QUIETLY = run() { out=$$("$$@" 2>&1) || { echo "$$out" | grep -v -e '^\* ' -e '^checking '; return 1; }; }; run
+
 lint: setup
-	@$(IN_SHELL) ruff check .
-	@$(IN_SHELL) flake8
-	@$(IN_SHELL) python -m pydocstyle xmodelkd_ros pip_underlay launch setup.py
-	@$(IN_SHELL) mypy
+	@$(IN_SHELL) ruff check --quiet .
+	@$(IN_SHELL) mypy --no-error-summary
+	@$(IN_SHELL) $(QUIETLY) ament_flake8 $(SOURCES)
+	@$(IN_SHELL) $(QUIETLY) ament_pep257 $(SOURCES)
 
 test: lint
 	@$(IN_SHELL) python -m pytest $(ARGS)

@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import os
 from pathlib import Path
+import re
 import shutil
 import string
 import subprocess
@@ -33,7 +34,7 @@ WHEEL_NUMPY = r'/opt/python/cp[^;"]*/numpy/_?core/include'
 
 
 def main() -> int:
-    """Bring the environment up to date; one line and exit code 2 when the machine lacks something."""
+    """Bring the environment up to date; one line and exit code 2 where that cannot be."""
     missing = missing_from_machine()
     if missing:
         print(missing, file=sys.stderr)
@@ -53,10 +54,10 @@ def update() -> None:
     """Redo each step whose inputs changed since it last succeeded."""
     step('environment', interpreter(), create_environment)
     step('requirements', content(REQUIREMENTS) + interpreter(), install_requirements)
-    sources = [path for path in UNDERLAY.rglob('*') if path.is_file() and is_source(path)]
     wheels = content([ROOT / 'requirements' / 'ros.txt']) + interpreter()
-    for source in (*sorted(UNDERLAY.iterdir()), ROOT):
-        step(source.name if source != ROOT else 'package', build_key(source) + wheels, build(source))
+    for source in (*sorted(path.parent for path in UNDERLAY.glob('*/package.xml')), ROOT):
+        name = 'package' if source == ROOT else source.name
+        step(name, build_key(source) + wheels, build(source))
     template = Path(__file__).with_name('setup.bash.in')
     step('shell', content([template]) + str(ROOT), lambda: write_shell_setup(template))
 
@@ -160,9 +161,8 @@ def install_requirements() -> None:
 
 def point_cmake_files_at(python: Path) -> None:
     """Replace the include folders of the machine that built the wheels by those of this Python."""
-    import re
-
-    query = 'import numpy, sysconfig; print(sysconfig.get_paths()["include"]); print(numpy.get_include())'
+    paths = 'sysconfig.get_paths()["include"], numpy.get_include()'
+    query = f'import numpy, sysconfig; print({paths}, sep=chr(10))'
     printed = run(python, '-c', query, capture_output=True, text=True)
     include, numpy_include = printed.stdout.splitlines()
     for path in (VENV / 'share').rglob('*.cmake'):

@@ -1,5 +1,5 @@
 """
-Describe and run a system of processes: a stand-in for the part of ROS 2's launch that is used here.
+Describe and run a system of processes: a stand-in for the part of ROS 2's launch used here.
 
 Import names, signatures and behaviour are those of launch 3.4 (Jazzy). What is known upstream and
 missing here raises NotImplementedError with its name.
@@ -27,7 +27,7 @@ from .launch_service import LaunchService
 from .missing import refuse
 from .some_actions_type import SomeActionsType
 from .some_entities_type import SomeEntitiesType
-from .some_substitutions_type import SomeSubstitutionsType
+from .some_substitutions_type import SomeSubstitutionsType, SomeSubstitutionsType_types_tuple
 from .substitution import Substitution
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     'SomeActionsType',
     'SomeEntitiesType',
     'SomeSubstitutionsType',
+    'SomeSubstitutionsType_types_tuple',
     'Substitution',
     'actions',
     'conditions',
@@ -55,4 +56,4 @@ __all__ = [
     'utilities',
 ]
 
-__getattr__ = refuse(__name__, 'LaunchIntrospector', 'SomeSubstitutionsType_types_tuple', 'frontend')
+__getattr__ = refuse(__name__, 'LaunchIntrospector', 'frontend')

@@ -30,7 +30,7 @@ class LaunchContext:
         return os.environ
 
     @property
-    def locals(self) -> SimpleNamespace:
+    def locals(self) -> SimpleNamespace:  # noqa: A003
         """Values that the current action or event handler can read."""
         return SimpleNamespace(**self.get_locals_as_dict())
 

@@ -51,7 +51,9 @@ def get_launch_description_from_any_launch_file(launch_file_path: str) -> Launch
     if suffix in ('.xml', '.yaml', '.yml'):
         raise NotImplementedError(f'launch files in {suffix[1:].upper()}: {launch_file_path}')
     if suffix != '.py':
-        raise InvalidLaunchFileError(f'The launch file may have a syntax error, or its format is unknown: {launch_file_path}')
+        raise InvalidLaunchFileError(
+            f'The launch file has a syntax error or an unknown format: {launch_file_path}'
+        )
     return load_python_launch_file(Path(launch_file_path))
 
 

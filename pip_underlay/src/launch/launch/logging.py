@@ -1,4 +1,4 @@
-"""Print to the screen and to a log file, as launch does."""
+"""Print to the screen and to a log file, as launch does."""  # noqa: A005
 
 from __future__ import annotations
 

@@ -6,5 +6,6 @@ from typing import Union
 
 from .substitution import Substitution
 
-SomeSubstitutionsType = Union[str, Path, Substitution, Iterable[Union[str, Path, Substitution]]]  # noqa: UP007
+SomeSubstitution = Union[str, Path, Substitution]  # noqa: UP007
+SomeSubstitutionsType = Union[SomeSubstitution, Iterable[SomeSubstitution]]  # noqa: UP007
 SomeSubstitutionsType_types_tuple = (str, Path, Substitution, Iterable)

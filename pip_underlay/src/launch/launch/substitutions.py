@@ -107,7 +107,8 @@ class PythonExpression(Substitution):
 
     def __init__(self, expression, python_modules=('math',)) -> None:
         self.expression = normalize_to_list_of_substitutions(expression)
-        modules = [python_modules] if isinstance(python_modules, (str, Substitution)) else python_modules
+        single = isinstance(python_modules, (str, Substitution))
+        modules = [python_modules] if single else python_modules
         self.python_modules = [normalize_to_list_of_substitutions(name) for name in modules]
 
     def describe(self) -> str:
@@ -251,7 +252,8 @@ class IfElseSubstitution(Substitution):
 
 def _texts(value) -> list[Substitution]:
     """Accept plain numbers and booleans where upstream does."""
-    return normalize_to_list_of_substitutions(str(value) if isinstance(value, (bool, int, float)) else value)
+    plain = isinstance(value, (bool, int, float))
+    return normalize_to_list_of_substitutions(str(value) if plain else value)
 
 
 def _comparable(text: str):

@@ -10,7 +10,7 @@ import tempfile
 import typing
 
 from launch.substitution import Substitution
-from launch.utilities import normalize_to_list_of_substitutions, text_of
+from launch.utilities import text_of
 import yaml
 
 SCALARS = (bool, int, float, str)

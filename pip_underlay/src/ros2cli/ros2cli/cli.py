@@ -9,7 +9,7 @@ from . import launching, packages, running
 
 KNOWN_UPSTREAM = (
     *('action', 'bag', 'component', 'control', 'daemon', 'doctor', 'interface', 'lifecycle'),
-    *('multicast', 'node', 'param', 'plugin', 'security', 'service', 'test', 'topic', 'trace', 'wtf'),
+    *('multicast', 'node', 'param', 'plugin', 'security', 'service', 'test', 'topic', 'wtf'),
 )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import sys
 
 from ament_index_python.packages import (
-    PackageNotFoundError,
     get_package_prefix,
     get_package_share_directory,
+    PackageNotFoundError,
 )
 import launch
 from launch import logging

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from ament_index_python.packages import (
-    PackageNotFoundError,
     get_package_prefix,
     get_packages_with_prefixes,
+    PackageNotFoundError,
 )
 
 

@@ -43,7 +43,8 @@ def run_executable(command: list[str]) -> int:
     """Run a command to its end and say how it failed; return its code, negative for a signal."""
     process = subprocess.Popen(command)
     # In a terminal ctrl-c reaches the process by itself; kill -INT reaches this one alone.
-    forward = signal.SIG_IGN if sys.stdin.isatty() else lambda *_: process.send_signal(signal.SIGINT)
+    in_terminal = sys.stdin.isatty()
+    forward = signal.SIG_IGN if in_terminal else lambda *_: process.send_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, forward)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     returncode = process.wait()

@@ -1,6 +1,5 @@
 """Actions that launch files use."""
 
-from ..missing import refuse
 from .arguments import DeclareLaunchArgument, IncludeLaunchDescription
 from .configuration import (
     AppendEnvironmentVariable,
@@ -18,6 +17,7 @@ from .configuration import (
 )
 from .events import EmitEvent, RegisterEventHandler, Shutdown, TimerAction, UnregisterEventHandler
 from .execute_process import ExecuteLocal, ExecuteProcess
+from ..missing import refuse
 
 __all__ = [
     'AppendEnvironmentVariable',

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .configuration import OpaqueFunction, SetLaunchConfiguration
 from .. import logging
 from ..action import Action
 from ..launch_description_source import LaunchDescriptionSource
 from ..substitution import Substitution
 from ..utilities import normalize_to_list_of_substitutions, perform_substitutions, text_of
-from .configuration import OpaqueFunction, SetLaunchConfiguration
 
 
 class DeclareLaunchArgument(Action):
     """Declare an argument, its default, meaning and choices; without default it is required."""
 
     def __init__(
-        self, name: str, *, default_value=None, description: str | None = None, choices=None, **kwargs
+        self,
+        name: str,
+        *,
+        default_value=None,
+        description: str | None = None,
+        choices=None,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         self.name, self.choices = name, choices
@@ -26,7 +32,7 @@ class DeclareLaunchArgument(Action):
         self.description = _description(description, choices)
         self._conditionally_included = False
         if choices is not None and len(choices) == 0:
-            raise RuntimeError('Provided choices arg is empty. Use None to ignore the choice list.')
+            raise RuntimeError('Provided choices arg is empty. Use None to ignore the list.')
         plain = default_value is not None and not isinstance(default_value, (Substitution, list))
         if choices is not None and plain and default_value not in choices:
             raise RuntimeError(

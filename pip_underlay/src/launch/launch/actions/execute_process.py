@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 from pathlib import Path
 import shlex
 import signal
 
+from .process_output import ProcessOutput, start_process
+from .process_stopping import ProcessStopping
 from .. import logging
 from ..action import Action
 from ..conditions import evaluate_condition_expression
@@ -23,8 +26,10 @@ from ..events.process import (
     SignalProcess,
 )
 from ..substitutions import LaunchConfiguration
-from ..utilities import normalize_to_list_of_substitutions, text_of
-from .process_output import ProcessOutput
+from ..utilities import list_of_entities, normalize_to_list_of_substitutions, text_of
+
+SIGTERM_TIMEOUT = LaunchConfiguration('sigterm_timeout', default=5)
+SIGKILL_TIMEOUT = LaunchConfiguration('sigkill_timeout', default=5)
 
 _counter = itertools.count(1)
 
@@ -47,8 +52,8 @@ class ExecuteProcess(Action):
         additional_env=None,
         prefix=None,
         shell: bool = False,
-        sigterm_timeout=LaunchConfiguration('sigterm_timeout', default=5),
-        sigkill_timeout=LaunchConfiguration('sigkill_timeout', default=5),
+        sigterm_timeout=SIGTERM_TIMEOUT,
+        sigkill_timeout=SIGKILL_TIMEOUT,
         emulate_tty: bool = False,
         output='log',
         output_format: str = '[{name}] {line}',
@@ -62,11 +67,13 @@ class ExecuteProcess(Action):
     ) -> None:
         super().__init__(**kwargs)
         if cached_output or output_format != '[{name}] {line}':
-            raise NotImplementedError('launch.actions.ExecuteProcess(cached_output, output_format)')
+            raise NotImplementedError('ExecuteProcess(cached_output=..., output_format=...)')
         self.cmd = [normalize_to_list_of_substitutions(part) for part in cmd]
         self.name, self.cwd, self.env, self.additional_env = name, cwd, env, additional_env
-        self.prefix = LaunchConfiguration('launch-prefix', default='') if prefix is None else prefix
-        self.shell, self.emulate_tty, self.output, self.log_cmd = shell, emulate_tty, output, log_cmd
+        default_prefix = LaunchConfiguration('launch-prefix', default='')
+        self.prefix = default_prefix if prefix is None else prefix
+        self.shell, self.emulate_tty = shell, emulate_tty
+        self.output, self.log_cmd = output, log_cmd
         self.sigterm_timeout, self.sigkill_timeout = sigterm_timeout, sigkill_timeout
         self.on_exit, self.respawn, self.respawn_delay = on_exit, respawn, respawn_delay
         self.respawn_max_retries = respawn_max_retries
@@ -74,12 +81,12 @@ class ExecuteProcess(Action):
         self.return_code: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task | None = None
-        self._stopping: asyncio.Event | None = None
+        self._stopping: ProcessStopping | None = None
 
     def describe_conditional_sub_entities(self) -> list:
         """Return what follows the end of the process."""
         known = self.on_exit is not None and not callable(self.on_exit)
-        return [('On exit', EventHandler(matcher=bool, entities=self.on_exit).entities)] if known else []
+        return [('On exit', list_of_entities(self.on_exit))] if known else []
 
     def get_asyncio_future(self) -> asyncio.Future | None:
         """Return the future that is done when the process has ended for good."""
@@ -95,11 +102,10 @@ class ExecuteProcess(Action):
         self.process_details = self._details(context)
         if context.is_shutdown:
             return
-        self._stopping = asyncio.Event()
         self._read_settings(context)
         context.register_event_handler(OnShutdown(on_shutdown=self._on_shutdown))
         context.register_event_handler(
-            EventHandler(matcher=self._is_shutdown_of_this, entities=lambda *_: self._stop(True))
+            EventHandler(matcher=self._is_shutdown_of_this, entities=self._on_shutdown_of_this)
         )
         context.register_event_handler(
             EventHandler(matcher=self._is_signal_to_this, entities=self._on_signal)
@@ -115,9 +121,10 @@ class ExecuteProcess(Action):
         command = [text_of(context, part) for part in self.cmd]
         command = [*shlex.split(text_of(context, self.prefix)), *command]
         name = Path(command[0]).name if self.name is None else text_of(context, self.name)
-        env = _texts(context, self.env) if self.env is not None else None
+        env = None if self.env is None else _texts(context, self.env)
         if self.additional_env is not None:
-            env = (dict(context.environment) if env is None else env) | _texts(context, self.additional_env)
+            base = dict(context.environment) if env is None else env
+            env = base | _texts(context, self.additional_env)
         return {
             'action': self,
             'name': f'{name}-{next(_counter)}',
@@ -133,10 +140,11 @@ class ExecuteProcess(Action):
         self._logger = logging.get_logger(name)
         chosen = output if isinstance(output, dict) else text_of(context, output)
         self._output = ProcessOutput(name, *logging.get_output_loggers(name, chosen))
-        self._timeouts = [
+        timeouts = (
             float(text_of(context, _text(value)))
             for value in (self.sigterm_timeout, self.sigkill_timeout)
-        ]
+        )
+        self._stopping = ProcessStopping(name, tuple(timeouts), self._logger)
         tty = context.launch_configurations.get('emulate_tty', self.emulate_tty)
         self._tty = evaluate_condition_expression(context, _text(tty))
         self._respawn = evaluate_condition_expression(context, _text(self.respawn))
@@ -149,38 +157,46 @@ class ExecuteProcess(Action):
         retries = 0
         while await self._run_once(context):
             limited = self.respawn_max_retries >= 0 and retries >= self.respawn_max_retries
-            if not self._respawn or limited or context.is_shutdown or self._stopping.is_set():
+            if not self._respawn or limited or context.is_shutdown or self._stopping.requested:
                 return
             retries += 1
-            if await self._stopped_within(self.respawn_delay or 0.0):
+            if await self._stopping.requested_within(self.respawn_delay or 0.0):
                 return
 
     async def _run_once(self, context) -> bool:
         """Run the process to its end; False if it could not start."""
         details = self.process_details
         if self.log_cmd:
-            self._logger.info(f"process details: cmd='{' '.join(details['cmd'])}', cwd='{details['cwd']}'")
+            command = ' '.join(details['cmd'])
+            self._logger.info(f"process details: cmd='{command}', cwd='{details['cwd']}'")
+        start = functools.partial(
+            start_process, details['cmd'], self.shell, details['cwd'], self._environment
+        )
+        announce = tuple(
+            functools.partial(self._announce, context, kind)
+            for kind in (ProcessStdout, ProcessStderr)
+        )
+        stopper = asyncio.create_task(self._stopping.insist())
         try:
-            self._process = await self._output.start(
-                details['cmd'], self.shell, self._tty, details['cwd'], self._environment
-            )
+            on_start = functools.partial(self._on_start, context)
+            await self._output.run(start, self._tty, on_start, announce)
         except OSError as error:
             self._logger.error(f'exception occurred while executing process:\n{error}')
             return False
-        details['pid'] = self._process.pid
-        self._logger.info(f'process started with pid [{self._process.pid}]')
-        await context.emit_event(ProcessStarted(**details))
-        stopper = asyncio.create_task(self._escalate())
-        await self._output.copy(
-            lambda text: self._announce(context, ProcessStdout, text),
-            lambda text: self._announce(context, ProcessStderr, text),
-            self._process,
-        )
-        stopper.cancel()
+        finally:
+            stopper.cancel()
         self.return_code = self._process.returncode
         self._say_end()
         await context.emit_event(ProcessExited(returncode=self.return_code, **details))
         return True
+
+    async def _on_start(self, context, process) -> None:
+        self._process = self._stopping.process = process
+        self.process_details['pid'] = process.pid
+        self._logger.info(f'process started with pid [{process.pid}]')
+        await context.emit_event(ProcessStarted(**self.process_details))
+        if self._stopping.requested:
+            self._stopping.send(signal.SIGINT)
 
     def _announce(self, context, event_type, text: bytes) -> None:
         """Emit what the process wrote, if anybody listens."""
@@ -199,36 +215,10 @@ class ExecuteProcess(Action):
         )
 
     def _on_shutdown(self, event, context) -> None:
-        """On ctrl-c in a terminal the process got its SIGINT from the terminal already."""
-        self._stop(send_sigint=not event.due_to_sigint or context.noninteractive)
+        self._stopping.request(send_sigint=not event.due_to_sigint or context.noninteractive)
 
-    def _stop(self, send_sigint: bool) -> None:
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        if send_sigint:
-            self._send(signal.SIGINT)
-
-    async def _escalate(self) -> None:
-        """Wait for the request to stop, then insist."""
-        await self._stopping.wait()
-        steps = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-        name, waited = self.process_details['name'], 0.0
-        for seconds, sent, following in zip(self._timeouts, steps, steps[1:], strict=False):
-            await asyncio.sleep(seconds)
-            waited += seconds
-            self._logger.error(
-                f"process[{name}] failed to terminate '{waited:g}' seconds after receiving "
-                f"'{sent.name}', escalating to '{following.name}'"
-            )
-            self._send(following)
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except asyncio.TimeoutError:
-            return False
-        return True
+    def _on_shutdown_of_this(self, event, context) -> None:
+        self._stopping.request(send_sigint=True)
 
     def _is_shutdown_of_this(self, event) -> bool:
         return isinstance(event, ShutdownProcess) and event.process_matcher(self)
@@ -237,13 +227,7 @@ class ExecuteProcess(Action):
         return isinstance(event, SignalProcess) and event.process_matcher(self)
 
     def _on_signal(self, event, context) -> None:
-        self._send(event.signal)
-
-    def _send(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            name = self.process_details['name']
-            self._logger.info(f"sending signal '{number.name}' to process[{name}]")
-            self._process.send_signal(number)
+        self._stopping.send(event.signal)
 
 
 ExecuteLocal = ExecuteProcess

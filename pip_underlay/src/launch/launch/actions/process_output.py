@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-import contextlib
 import logging
 import os
 import subprocess
@@ -14,18 +13,23 @@ SECONDS_FOR_LAST_LINES = 0.5
 
 
 class ProcessOutput:
-    """Prints each line as `[name] line`."""
+    """Prints what a process writes to stdout and stderr, each line as `[name] line`."""
 
     def __init__(self, name: str, stdout: logging.Logger, stderr: logging.Logger) -> None:
         self._name, self._loggers = name, (stdout, stderr)
-        self._readers: list[asyncio.StreamReader] = []
-        self._transports: list[asyncio.ReadTransport] = []
 
-    async def start(self, command, shell, tty, cwd, env) -> asyncio.subprocess.Process:
-        """Start a command whose output is read here."""
+    async def run(
+        self, start: Callable, tty: bool, on_start: Callable, announce: tuple[Callable, Callable]
+    ) -> None:
+        """
+        Run a process and print until it has ended and its lines are read.
+
+        `start(stdout, stderr)` starts it, `on_start(process)` is awaited when it runs, and
+        `announce` are called with all bytes from stdout and stderr.
+        """
         ends = [os.openpty() if tty else os.pipe() for _ in range(2)]
         try:
-            process = await _start(command, shell, cwd, env, [write for _, write in ends])
+            process = await start(*(write for _, write in ends))
         except OSError:
             for read, _ in ends:
                 os.close(read)
@@ -33,59 +37,55 @@ class ProcessOutput:
         finally:
             for _, write in ends:
                 os.close(write)
-        connected = [await _connect(read) for read, _ in ends]
-        self._readers = [reader for reader, _ in connected]
-        self._transports = [transport for _, transport in connected]
-        return process
+        await on_start(process)
+        await self._print_until_end(process, [read for read, _ in ends], announce)
 
-    async def copy(
-        self,
-        on_stdout: Callable[[bytes], None],
-        on_stderr: Callable[[bytes], None],
-        process: asyncio.subprocess.Process,
-    ) -> None:
-        """Print until the process has ended and its lines are read."""
-        streams = zip(self._readers, self._loggers, (on_stdout, on_stderr), strict=True)
-        tasks = [asyncio.create_task(self._copy_stream(*stream)) for stream in streams]
+    async def _print_until_end(self, process, descriptors: list[int], announce) -> None:
+        loop = asyncio.get_running_loop()
+        streams = [
+            _Stream(self._name, logger, function)
+            for logger, function in zip(self._loggers, announce, strict=True)
+        ]
+        transports = []
+        for stream, descriptor in zip(streams, descriptors, strict=True):
+            file = os.fdopen(descriptor, 'rb', 0)
+            transport, _ = await loop.connect_read_pipe(lambda stream=stream: stream, file)
+            transports.append(transport)
         await process.wait()
-        await asyncio.wait(tasks, timeout=SECONDS_FOR_LAST_LINES)
-        for transport in self._transports:
+        await asyncio.wait([stream.ended for stream in streams], timeout=SECONDS_FOR_LAST_LINES)
+        for transport in transports:
             transport.close()
-        for task in tasks:
-            task.cancel()
-
-    async def _copy_stream(self, reader, logger: logging.Logger, announce) -> None:
-        rest = b''
-        while text := await _read(reader):
-            announce(text)
-            *lines, rest = (rest + text).split(b'\n')
-            for line in lines:
-                self._print(logger, line)
-        if rest:
-            self._print(logger, rest)
-
-    def _print(self, logger: logging.Logger, line: bytes) -> None:
-        logger.info('[%s] %s', self._name, line.decode(errors='replace').rstrip('\r'))
 
 
-async def _start(command, shell, cwd, env, outputs) -> asyncio.subprocess.Process:
-    options = {'stdout': outputs[0], 'stderr': outputs[1], 'cwd': cwd, 'env': env}
-    options['stdin'] = subprocess.DEVNULL
+class _Stream(asyncio.Protocol):
+    """Cuts bytes into lines and logs them; the end of a terminal is an error, which is fine."""
+
+    def __init__(self, name: str, logger: logging.Logger, announce: Callable) -> None:
+        self._name, self._logger, self._announce = name, logger, announce
+        self._rest = b''
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        """Log the lines that are complete."""
+        self._announce(data)
+        *lines, self._rest = (self._rest + data).split(b'\n')
+        for line in lines:
+            self._log(line)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Log what came without an end of line."""
+        if self._rest:
+            self._log(self._rest)
+        self.ended.set_result(None)
+
+    def _log(self, line: bytes) -> None:
+        self._logger.info('[%s] %s', self._name, line.decode(errors='replace').rstrip('\r'))
+
+
+async def start_process(command, shell, cwd, env, stdout, stderr) -> asyncio.subprocess.Process:
+    """Start a command, or its text in a shell, with the given file descriptors as output."""
+    options = {'stdin': subprocess.DEVNULL, 'stdout': stdout, 'stderr': stderr}
+    options |= {'cwd': cwd, 'env': env}
     if shell:
         return await asyncio.create_subprocess_shell(' '.join(command), **options)
     return await asyncio.create_subprocess_exec(*command, **options)
-
-
-async def _connect(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, 'rb', 0)
-    )
-    return reader, transport
-
-
-async def _read(reader: asyncio.StreamReader) -> bytes:
-    """Read what is there; a terminal whose process has ended gives an error instead of the end."""
-    with contextlib.suppress(OSError):
-        return await reader.read(65536)
-    return b''

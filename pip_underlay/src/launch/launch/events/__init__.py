@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from . import process
 from ..event import Event
 from ..missing import refuse
-from . import process
 
-__all__ = ['ExecutionComplete', 'IncludeLaunchDescription', 'Shutdown', 'TimerEvent', 'matches_action', 'process']
+__all__ = [
+    'ExecutionComplete',
+    'IncludeLaunchDescription',
+    'Shutdown',
+    'TimerEvent',
+    'matches_action',
+    'process',
+]
 
 
 class ExecutionComplete(Event):

@@ -4,8 +4,8 @@ from launch.missing import refuse
 
 from .node import LifecycleNode, Node
 from .settings import (
-    PushRosNamespace,
     PushROSNamespace,
+    PushRosNamespace,
     SetParameter,
     SetParametersFromFile,
     SetRemap,

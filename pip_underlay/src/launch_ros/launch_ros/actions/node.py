@@ -9,14 +9,14 @@ from launch import logging
 from launch.actions import ExecuteProcess
 from launch.utilities import text_of
 
+from .settings import make_absolute, NAMESPACE, PARAMETERS, prefix_namespace, REMAPPINGS
 from ..parameter_descriptions import (
+    evaluate_parameter_dict,
     Parameter,
     ParameterFile,
-    evaluate_parameter_dict,
     write_parameter_file,
 )
 from ..substitutions import ExecutableInPackage
-from .settings import NAMESPACE, PARAMETERS, REMAPPINGS, make_absolute, prefix_namespace
 
 
 class Node(ExecuteProcess):
@@ -96,7 +96,8 @@ class Node(ExecuteProcess):
             elif isinstance(parameter, Parameter):
                 arguments += _as_rule(*parameter.evaluate(context))
             else:
-                file = parameter if isinstance(parameter, ParameterFile) else ParameterFile(parameter)
+                known = isinstance(parameter, ParameterFile)
+                file = parameter if known else ParameterFile(parameter)
                 arguments += _as_file(self._existing(file.evaluate(context)))
         return arguments
 
