@@ -127,6 +127,8 @@ def missing_from_machine() -> str:
             f'error: Python {sys.version.split()[0]} is not supported, 3.10 to 3.12 are; '
             'choose one with: make setup PYTHON=python3.12'
         )
+    if ' ' in str(ROOT):
+        return f'error: colcon needs a path without spaces, this checkout is in {str(ROOT)!r}'
     packages = []
     if not (importlib.util.find_spec('venv') and importlib.util.find_spec('ensurepip')):
         packages.append(f'python3.{sys.version_info[1]}-venv')
