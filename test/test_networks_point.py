@@ -79,7 +79,7 @@ def test_steps_to_neighbours_against_a_loop():
     image = RangeProjection(VIEW)(points).image[:, :, 16:-16]
     for row in range(8):
         for column in range(64):
-            for channel, (r, c) in ((6, (row, (column + 1) % 64)), (8, (min(row + 1, 7), column))):
+            for channel, (r, c) in ((6, (row, (column + 2) % 64)), (8, (min(row + 1, 7), column))):
                 here, there = image[:, row, column], image[:, r, c]
                 along = up = 0.0
                 if here[5] and there[5]:

@@ -167,8 +167,12 @@ class RangeProjection(nn.Module):
         return torch.where(pixels == _EMPTY, count, pixels & 0xFFFFFFFF)
 
     def _image(self, shown: Tensor) -> Tensor:
-        """Add steps to the right and lower neighbours and the margins."""
-        steps = [_steps(shown, shown.roll(-1, 2))]
+        """
+        Add steps to the lower neighbour and to the second to the right, and the margins.
+
+        The second, as a sweep may have half as many columns as the image.
+        """
+        steps = [_steps(shown, shown.roll(-2, 2))]
         steps.append(_steps(shown, torch.cat([shown[:, 1:], shown[:, -1:]], 1)))
         image = torch.cat([shown, *steps])
         margin = self.config.margin

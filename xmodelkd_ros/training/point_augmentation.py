@@ -1,0 +1,98 @@
+"""Augmentation of sweeps, strong, so that a network trained on simulated ones stands real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ..config import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class PointAugmentation:
+    """How sweeps are varied in training; each draw is uniform unless said otherwise."""
+
+    scale: float = setting(0.05, 'Largest change of scale.', low=0, high=0.5)
+    tilt_deg: float = setting(1.0, 'Largest roll and pitch.', unit='deg', low=0, high=20)
+    height_m: float = setting(0.12, 'Largest shift of the sensor height.', unit='m', low=0, high=2)
+    jitter_m: float = setting(0.03, 'Largest deviation of the range noise.', unit='m', low=0)
+    drop: float = setting(0.3, 'Largest share of points lost at random.', low=0, high=1)
+    bands: int = setting(4, 'Largest number of elevation bands lost.', low=0)
+    thin: float = setting(0.4, 'Probability of losing every second column.', low=0, high=1)
+    gain: float = setting(0.5, 'Largest relative change of the intensity.', low=0, high=1)
+    blind: float = setting(0.15, 'Probability of losing the intensity.', low=0, high=1)
+
+
+def augment(
+    points: np.ndarray,
+    intensity: np.ndarray | None,
+    config: PointAugmentation,
+    columns: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """
+    Return a varied sweep and which of its points are left.
+
+    Parameters
+    ----------
+    points
+        (N, 3) float32, lidar frame, m; finite.
+    intensity
+        (N,) float32 or None.
+    config
+        How strongly.
+    columns
+        Columns per turn of the sensor, for the loss of every second one.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    points
+        (M, 3) float32.
+    intensity
+        (M,) float32 or None.
+    kept
+        (M,) int64 index into the input.
+
+    """
+    kept = np.flatnonzero(_kept(points, config, columns, rng))
+    moved = _moved(points[kept], config, rng)
+    if intensity is None or rng.random() < config.blind:
+        return moved, None, kept
+    gain = rng.uniform(1 - config.gain, 1 + config.gain)
+    power = np.exp(rng.uniform(-config.gain, config.gain))
+    noise = rng.normal(0, 0.03, len(kept))
+    varied = gain * intensity[kept] ** power + noise
+    return moved, varied.clip(0, 1).astype(np.float32), kept
+
+
+def _kept(
+    points: np.ndarray, config: PointAugmentation, columns: int, rng: np.random.Generator
+) -> np.ndarray:
+    kept = rng.random(len(points), np.float32) >= rng.uniform(0, config.drop)
+    if rng.random() < config.thin:
+        turn = np.arctan2(points[:, 1], points[:, 0]) * (columns / (2 * np.pi))
+        kept &= np.floor(turn).astype(np.int64) % 2 == 0
+    slope = points[:, 2] / np.hypot(points[:, 0], points[:, 1]).clip(1e-3)
+    for _ in range(rng.integers(0, config.bands + 1)):
+        low = rng.uniform(-0.45, 0.05)
+        kept &= (slope < low) | (slope > low + rng.uniform(0.005, 0.015))
+    return kept
+
+
+def _moved(
+    points: np.ndarray, config: PointAugmentation, rng: np.random.Generator
+) -> np.ndarray:
+    yaw = rng.uniform(-np.pi, np.pi)
+    roll, pitch = np.radians(rng.uniform(-config.tilt_deg, config.tilt_deg, 2))
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    lean = np.array([[1, 0, pitch], [0, 1, -roll], [-pitch, roll, 1]])
+    mirror = np.diag([1, rng.choice([-1, 1]), 1])
+    scale = rng.uniform(1 - config.scale, 1 + config.scale)
+    moved = points @ (scale * lean @ turn @ mirror).T.astype(np.float32)
+    moved[:, 2] += np.float32(rng.uniform(-config.height_m, config.height_m))
+    noise = rng.standard_normal(len(points), np.float32) * rng.uniform(0, config.jitter_m)
+    distance = np.linalg.norm(moved, axis=1).clip(0.1)
+    return moved * (1 + noise / distance)[:, None].astype(np.float32)

@@ -1,0 +1,121 @@
+"""The point network as Lightning trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from ..labels import SemanticClass
+from ..networks.point_network import PointNetwork
+from .point_dataset import PointBatch
+from .point_losses import IGNORED, point_loss
+from .trainer import cosine_schedule
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimisation:
+    """
+    What the module needs to know of the configuration.
+
+    Parameters
+    ----------
+    rate
+        Peak learning rate.
+    decay
+        Weight decay.
+    warm_up
+        Steps of the warm-up.
+    lovasz
+        Share of the Lovasz-softmax in the loss.
+    lovasz_points
+        Points that the Lovasz-softmax sees in a step.
+
+    """
+
+    rate: float
+    decay: float
+    warm_up: int
+    lovasz: float
+    lovasz_points: int
+
+
+class PointModule(lightning.LightningModule):
+    """
+    Supervised training of a point network.
+
+    Parameters
+    ----------
+    network
+        What is trained.
+    classes
+        Its output channels.
+    weight
+        (C,) of the classes in the cross-entropy.
+    optimisation
+        Learning rate and losses.
+
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        network: PointNetwork,
+        classes: Sequence[SemanticClass],
+        weight: Tensor,
+        optimisation: Optimisation,
+    ) -> None:
+        super().__init__()
+        self.network, self.classes, self.optimisation = network, classes, optimisation
+        self.register_buffer('weight', weight)
+        self.confusion = MulticlassConfusionMatrix(len(classes), ignore_index=IGNORED)
+
+    def training_step(self, batch: PointBatch, index: int) -> Tensor:
+        """Return the loss of a batch."""
+        logits = self.network(batch.image, batch.cell, batch.features)
+        how = self.optimisation
+        losses = point_loss(logits, batch.target, self.weight, how.lovasz, how.lovasz_points)
+        self.log_dict(losses, prog_bar=True, batch_size=len(batch.image))
+        return losses['loss']
+
+    def validation_step(self, batch: PointBatch, index: int) -> None:
+        """Count true against predicted classes."""
+        logits = self.network(batch.image, batch.cell, batch.features)
+        self.confusion.update(logits.argmax(0), batch.target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the IoU of each class and their mean over the classes that are there, in percent."""
+        iou = 100 * intersection_over_union(self.confusion.compute())
+        self.confusion.reset()
+        self.log('miou', iou.nanmean(), prog_bar=True)
+        names = (f'iou/{row.name}' for row in self.classes)
+        self.log_dict(dict(zip(names, iou, strict=True)))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; biases and norms do not decay."""
+        how = self.optimisation
+        parameters = list(self.network.parameters())
+        groups = [
+            {'params': [p for p in parameters if p.ndim > 1], 'weight_decay': how.decay},
+            {'params': [p for p in parameters if p.ndim <= 1], 'weight_decay': 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=how.rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: cosine_schedule(step, steps, how.warm_up)
+        )
+        return {'optimizer': optimizer,
+                'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+
+
+def intersection_over_union(counts: Tensor) -> Tensor:
+    """Return (C,) IoU, NaN for a class that the truth does not hold; counts: true x predicted."""
+    hits, true = counts.diagonal().float(), counts.sum(1)
+    union = true + counts.sum(0) - hits
+    return torch.where(true > 0, hits / union.clamp(min=1), torch.nan)

@@ -1,0 +1,167 @@
+"""The training run both trainers share: Lightning with its progress bar, log and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import datetime
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from ..config import setting
+from ..errors import ConfigurationError, MissingDependencyError
+from ..evaluation.environment import write_environment
+
+try:
+    import pytorch_lightning as lightning
+    from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+    from pytorch_lightning.loggers import TensorBoardLogger
+    from pytorch_lightning.strategies import DDPStrategy
+except ImportError as missing:
+    raise MissingDependencyError('pytorch-lightning', 'train') from missing
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """How a training run goes."""
+
+    epochs: int = setting(40, 'Passes over the training drives.', low=1)
+    max_minutes: float = setting(0.0, 'Stop after this long, 0 for never.', unit='min', low=0)
+    validate_minutes: float = setting(
+        0.0, 'Validate this often instead of after each epoch, 0 for not.', unit='min', low=0
+    )
+    precision: str = setting(
+        'auto', 'Number format; auto is bf16 where it is fast.',
+        choices=('auto', '32-true', 'bf16-mixed', '16-mixed'),
+    )
+    devices: int = setting(1, 'Processes, one per GPU; torchrun sets it itself.', low=1)
+    workers: int = setting(1, 'Processes that prepare samples, for each device.', low=0)
+    clip: float = setting(1.0, 'Largest norm of the gradient, 0 for any.', low=0)
+    seed: int = setting(0, 'Seed of the weights, the order and the augmentation.', low=0)
+
+
+def fit(
+    module: lightning.LightningModule,
+    training: DataLoader,
+    validation: DataLoader,
+    config: RunConfig,
+    out: Path,
+    monitor: str,
+    export: Callable[[], None],
+    configuration: Mapping[str, Any],
+    resume: bool = False,
+) -> None:
+    """
+    Train a module; the best state so far is exported whenever validation improves.
+
+    Parameters
+    ----------
+    module
+        Logs `monitor` in its validation.
+    training, validation
+        Batches.
+    config
+        How the run goes.
+    out
+        Folder for the log, the checkpoints to resume from, and the configuration.
+    monitor
+        Name of the score, the higher the better.
+    export
+        Writes the module's present weights.
+    configuration
+        All of the run's configuration, written beside the result.
+    resume
+        Go on from where the last run in `out` stopped.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is nothing to resume from.
+
+    """
+    last = out / 'checkpoints' / 'last.ckpt'
+    if resume and not last.is_file():
+        raise ConfigurationError('resume', str(out), f'there is no {last}')
+    out.mkdir(parents=True, exist_ok=True)
+    write_environment(out / 'run.yaml', dict(configuration))
+    trainer = _trainer(config, out, [
+        _ExportBest(monitor, export),
+        ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
+        TQDMProgressBar(1),
+    ])
+    trainer.fit(
+        module, training, validation, ckpt_path=str(last) if resume else None, weights_only=False
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy, torch and the workers."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
+
+
+def cosine_schedule(step: int, steps: int, warm_up: int) -> float:
+    """Return the share of the learning rate: a linear warm-up, then a cosine down to 0."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
+
+
+class _ExportBest(Callback):
+    """Export the weights whenever a validation score is the best so far."""
+
+    def __init__(self, monitor: str, export: Callable[[], None]) -> None:
+        self.monitor, self.export, self.best = monitor, export, -math.inf
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        score = float(trainer.callback_metrics[self.monitor])
+        if score > self.best:
+            self.best = score
+            if trainer.is_global_zero:
+                self.export()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {'best': self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict['best']
+
+
+def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Trainer:
+    gpu = torch.cuda.is_available()
+    devices = int(os.environ.get('LOCAL_WORLD_SIZE', config.devices))
+    world = int(os.environ.get('WORLD_SIZE', devices))
+    every = datetime.timedelta(minutes=config.validate_minutes)
+    limit = datetime.timedelta(minutes=config.max_minutes)
+    return lightning.Trainer(
+        accelerator='gpu' if gpu else 'cpu',
+        devices=devices,
+        num_nodes=max(1, world // devices),
+        strategy=DDPStrategy(process_group_backend='nccl' if gpu else 'gloo')
+        if world > 1 else 'auto',
+        precision=_precision(config.precision),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        max_time=limit if config.max_minutes else None,
+        val_check_interval=every if config.validate_minutes else None,
+        check_val_every_n_epoch=None if config.validate_minutes else 1,
+        gradient_clip_val=config.clip or None,
+        logger=TensorBoardLogger(str(out), name='', version='log'),
+        callbacks=callbacks,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        use_distributed_sampler=True,
+    )
+
+
+def _precision(name: str) -> str:
+    if name != 'auto':
+        return name
+    if torch.cuda.is_available():
+        return 'bf16-mixed' if torch.cuda.is_bf16_supported() else '16-mixed'
+    fast = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)()
+    return 'bf16-mixed' if fast else '32-true'
