@@ -1,0 +1,64 @@
+"""What the node counted and measured, and its scores, as the tables that the demo ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..bags.results import RecordedResults
+from ..bags.scoring import score_results
+from ..evaluation.tables import format_table, Value
+
+if TYPE_CHECKING:
+    from .demo import Show
+
+FATES = ('received', 'used', 'late', 'unmatched', 'replaced', 'refused')
+PERCENTILES = ('p50_ms', 'p95_ms', 'p99_ms')
+
+
+def report(results: Mapping[Show, Path]) -> str:
+    """
+    Return the demo's tables as text.
+
+    Parameters
+    ----------
+    results
+        Bag of the outputs by drive.
+
+    """
+    said = {show.name: RecordedResults(path).diagnostics() for show, path in results.items()}
+    parts = ['What became of the messages', message_table(said), '', 'Time', time_table(said)]
+    for show, path in results.items():
+        if show.is_simulated:
+            scores = score_results(RecordedResults(path), show.bag)
+            parts += [
+                '', f'Point labels on the simulated drive ({scores.clouds} clouds)',
+                scores.points.table(),
+                '', f'Tracked instances on the simulated drive ({scores.images} images)',
+                scores.tracks.table(),
+            ]
+    return '\n'.join(parts)
+
+
+def message_table(said: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the counts by fate and the rates of each input; `said` as the node's diagnostics."""
+    rows: list[list[Value]] = []
+    for name, values in said.items():
+        sources = [key.removesuffix('.received') for key in values if key.endswith('.received')]
+        for source in sources:
+            counts = [int(values[f'{source}.{fate}']) for fate in FATES]
+            rows.append([name, source, *counts])
+    return format_table(['drive', 'input', *FATES], rows)
+
+
+def time_table(said: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the latencies and the time of each stage; `said` as the node's diagnostics."""
+    rows: list[list[Value]] = []
+    for name, values in said.items():
+        stages = [k.removesuffix('.p50_ms') for k in values if k.endswith('.p50_ms')]
+        rows += [
+            [name, stage, *(float(values[f'{stage}.{end}']) for end in PERCENTILES)]
+            for stage in stages if not stage.endswith('pair_offset')
+        ]
+    return format_table(['drive', 'stage', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]'], rows)
