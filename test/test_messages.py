@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
-
 from xmodelkd_ros.errors import CalibrationError, MessageError
 from xmodelkd_ros.geometry.transforms import from_translation_quaternion, transform_points
-from xmodelkd_ros.labels import THING_CLASSES, SemanticClass
+from xmodelkd_ros.labels import SemanticClass, THING_CLASSES
 from xmodelkd_ros.messages import diagnostics, stamps
 from xmodelkd_ros.messages.cameras import camera_from_message, camera_info_message
 from xmodelkd_ros.messages.detections import (

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
-
 from xmodelkd_ros.errors import MessageError
 from xmodelkd_ros.labels import PALETTE
 from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
-
 from xmodelkd_ros.errors import MessageError
 from xmodelkd_ros.messages.images import (
     BYTES_PER_PIXEL,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from .stamps import header_message
 from ..errors import CalibrationError
 from ..geometry.cameras import Camera
-from .stamps import header_message
 
 _MODELS = {
     'plumb_bob': 'plumb_bob',

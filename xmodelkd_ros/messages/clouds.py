@@ -7,20 +7,20 @@ import array
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 
-from ..errors import MessageError
-from ..records import Cloud
 from .point_fields import (
-    DTYPES,
     aligned,
     block_view,
     check_layout,
+    DTYPES,
     field_end,
     field_view,
     is_native,
     layout,
     named_field,
 )
-from .stamps import NANOSECONDS_PER_SECOND, header_message, measured_at
+from .stamps import header_message, measured_at, NANOSECONDS_PER_SECOND
+from ..errors import MessageError
+from ..records import Cloud
 
 INTENSITY_NAMES = ('reflectivity', 'intensity', 'i')
 """Calibrated reflectivity goes first: drivers that send both count photons in `intensity`."""
@@ -158,8 +158,10 @@ def _time_offset(values: np.ndarray | None, stamp: int) -> np.ndarray | None:
 
 def cloud_message(cloud: Cloud, height: int = 1) -> PointCloud2:
     """
-    Write a cloud: x, y, z float32, then what is there of intensity float32, ring uint16, t
-    uint32 or int32 (ns after the stamp), label uint16 and instance uint16.
+    Return a cloud as a message, packed and little-endian.
+
+    Its fields are x, y, z float32, then what is there of intensity float32, ring uint16, t uint32
+    (ns after the stamp; int32 where points were measured before it), label and instance uint16.
 
     Parameters
     ----------

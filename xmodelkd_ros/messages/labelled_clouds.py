@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 
+from .clouds import blank_cloud
+from .point_fields import aligned, block_view, check_layout, field_end, field_view, layout
 from ..errors import MessageError
 from ..labels import PALETTE, UNLABELLED
 from ..records import PointLabels
-from .clouds import blank_cloud
-from .point_fields import aligned, block_view, check_layout, field_end, field_view, layout
 
 ADDED_COLUMNS = (
     ('label', np.dtype(np.uint16)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 import numpy as np
 
-from ..geometry.transforms import from_translation_quaternion, to_translation_quaternion
 from .stamps import header_message
+from ..geometry.transforms import from_translation_quaternion, to_translation_quaternion
 
 
 def transform_message(

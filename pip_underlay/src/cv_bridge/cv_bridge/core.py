@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from .encodings import DEPTHS, DTYPES, conversion_code, depth_and_channels, is_color
+from .image_encodings import conversion_code, depth_and_channels, DEPTHS, DTYPES, is_color
 
 
 class CvBridgeError(TypeError):

@@ -7,7 +7,7 @@ from .exceptions import (
     LookupException,
 )
 from .frame_cache import MovingFrame, StaticFrame
-from .poses import IDENTITY, compose, invert
+from .poses import compose, IDENTITY, invert
 
 
 class FrameTree:
