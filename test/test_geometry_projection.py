@@ -132,6 +132,7 @@ def test_several_cameras_see_their_own_sides():
 @pytest.mark.parametrize('points', [
     np.zeros((0, 3), np.float32), np.full((5, 3), np.nan, np.float32),
     np.full((5, 3), np.inf, np.float32), np.zeros((3, 3), np.float32),
+    np.array([[0.005, 0, 0]], np.float32),
 ])
 def test_clouds_without_a_usable_point_give_no_pairs(points):
     pairing = project_points(points, OPTICAL_FROM_BODY, pinhole())
