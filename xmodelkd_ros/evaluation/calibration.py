@@ -41,7 +41,7 @@ class ConfidenceCalibration:
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error, 0..1; NaN before anything is counted."""
+        """Return the expected calibration error, 0..1; NaN before anything is counted."""
         total = self.count.sum()
         gap = np.abs(self._confidence - self._correct).sum()
         return float(gap / total) if total else float('nan')
