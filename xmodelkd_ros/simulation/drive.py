@@ -15,7 +15,7 @@ from .casting import Scene
 from .lidar import GROUPS, column_times, sweep
 from .lighting import make_light
 from .meshes import join
-from .mounting import BASE_FROM_LIDAR, base_from_camera, make_camera
+from .mounting import BASE_FROM_LIDAR, HEADINGS, base_from_camera, make_camera
 from .pictures import pixel_rays, render
 from .profiles import PROFILES, lidar_profile
 from .town import make_town
@@ -134,10 +134,14 @@ class Drive:
         times = column_times(columns, 1 / config.rate_hz)
         poses = self.poses(second + times) @ self.base_from_lidar
         middles = second + column_times(GROUPS, 1 / config.rate_hz)
+        sector = 2 * np.pi / GROUPS
         rng = np.random.default_rng((config.seed, 10, index))
         made = sweep(
             self.profile, poses, self._world, self.town.ground,
-            lambda group: self._moving(middles[group], group), rng,
+            lambda group: self._moving(
+                middles[group], np.pi - (group + 0.5) * sector, 0.5 * sector, 1.0
+            ),
+            rng,
         )
         if config.deskewed:
             lidar_from_odom = invert(odom_from_lidar)
@@ -157,42 +161,47 @@ class Drive:
     ) -> View:
         exposed = stamp + round(self.config.camera_delay * 1e9)
         odom_from_camera = self.pose(exposed) @ self.base_from_camera[name]
-        scene = self._moving((exposed - self.start) * 1e-9)
+        rays = self._rays[name]
+        half_angle = float(np.abs(np.arctan2(rays[..., 0], rays[..., 2])).max()) + 0.1
+        second = (exposed - self.start) * 1e-9
+        scene = self._moving(second, HEADINGS[name], half_angle, 20.0)
         rgb, label, instance = render(
-            self._rays[name], odom_from_camera, (self._world, scene), self.town.ground,
+            rays, odom_from_camera, (self._world, scene), self.town.ground,
             self.light, self.town.lamps, np.random.default_rng((self.config.seed, 11, index, number)),
         )
         picture = Picture(exposed, rgb, label, instance, name)
         return View(name, picture, self.cameras[name], invert(odom_from_camera) @ odom_from_lidar)
 
-    def _moving(self, second: float, group: int | None = None) -> Scene:
-        """Return the scene of moving things near the vehicle, or of one part of a sweep."""
-        along = self.traffic.along(np.array([second]))[0]
-        base = self.poses(np.array([second]))[0]
-        places = self.traffic.places(along)
-        heights = self.town.ground.heights(places[:, :2])
-        away = places[:, :2] - base[:2, 3]
-        distance = np.hypot(*away.T)
-        wanted = distance < NEAR
-        wanted[0] = False
-        if group is not None:
-            wanted &= self._in_part(away, distance, base, group)
-        meshes = [
-            self.traffic.mesh(k, along[k], places[k], heights[k]) for k in np.flatnonzero(wanted)
-        ]
-        return Scene(join(meshes))
+    def _moving(self, second: float, middle: float, half_angle: float, around: float) -> Scene:
+        """
+        Return the scene of moving things near the vehicle that reach into a sector.
 
-    def _in_part(
-        self, away: np.ndarray, distance: np.ndarray, base: np.ndarray, group: int
-    ) -> np.ndarray:
-        """Return (A,) bool: whether an actor may be seen in a part of a sweep."""
-        middle = np.pi - (group + 0.5) * 2 * np.pi / GROUPS
+        Parameters
+        ----------
+        second
+            Time, s after the first sweep's stamp.
+        middle, half_angle
+            The sector about the vehicle's heading, rad.
+        around
+            What is nearer than this is in any case in the scene, m.
+
+        """
+        traffic = self.traffic
+        along = traffic.along(np.array([second]))[0]
+        base = self.poses(np.array([second]))[0]
+        places = traffic.places(along)
+        away = places[:, :2] - base[:2, 3]
+        distance = np.maximum(np.hypot(*away.T), 0.1)
         azimuth = np.arctan2(away[:, 1], away[:, 0]) - np.arctan2(base[1, 0], base[0, 0])
         apart = np.abs(np.mod(azimuth - middle + np.pi, 2 * np.pi) - np.pi)
-        reach = np.array([a.half_length + 1.5 for a in self.traffic.actors])
-        return (distance < reach + 1) | (
-            apart < np.pi / GROUPS + np.arcsin(np.minimum(reach / np.maximum(distance, 0.1), 1))
-        )
+        reach = traffic.reach + 1.5
+        inside = apart < half_angle + np.arcsin(np.minimum(reach / distance, 1))
+        wanted = (inside | (distance < reach + around)) & (distance < NEAR)
+        wanted[0] = False
+        heights = self.town.ground.heights(places[:, :2])
+        return Scene(join(
+            traffic.mesh(k, along[k], places[k], heights[k]) for k in np.flatnonzero(wanted)
+        ))
 
 
 def simulate(config: SimulationConfig) -> Iterator[Frame]:

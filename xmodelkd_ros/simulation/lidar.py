@@ -139,6 +139,6 @@ def returns(
     lost = np.where(material == Material.GLASS, np.maximum(lost, 0.65), lost)
     kept = rng.random(len(material)) >= lost
     kept &= (distance > profile.min_range) & (distance < profile.max_range)
-    shown = reflectivity * (0.35 + 0.65 * cosine) * np.exp(-distance / 150)
+    shown = reflectivity * (0.6 + 0.4 * cosine) * signal / (signal + 2 * profile.sensitivity)
     shown = np.where(retro, 0.75 + 0.25 * cosine, shown) + rng.normal(0, 0.03, len(material))
     return kept, np.clip(shown - 0.03, 0, 1).astype(np.float32)

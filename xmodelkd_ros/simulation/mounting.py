@@ -13,7 +13,8 @@ BASE_FROM_LIDAR = np.eye(4)
 BASE_FROM_LIDAR[:3, 3] = 0.8, 0.0, LIDAR_HEIGHT
 
 _OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-_HEADINGS = {'front': 0.0, 'left': 0.5 * np.pi, 'right': -0.5 * np.pi, 'rear': np.pi}
+HEADINGS = {'front': 0.0, 'left': 0.5 * np.pi, 'right': -0.5 * np.pi, 'rear': np.pi}
+"""Where the cameras look, rad from the vehicle's heading."""
 # focal length, principal point and size of KITTI's rectified colour camera, pixels
 _FOCAL, _CENTRE_X, _CENTRE_Y, _WIDTH, _HEIGHT = 721.54, 609.56, 172.85, 1242, 375
 _DISTORTION = (-0.30, 0.10, 0.0006, -0.0004, -0.015)
@@ -21,7 +22,7 @@ _DISTORTION = (-0.30, 0.10, 0.0006, -0.0004, -0.015)
 
 def base_from_camera(name: str) -> np.ndarray:
     """Return base_from_camera (4, 4), optical frame, of 'front', 'left', 'right' or 'rear'."""
-    yaw = _HEADINGS[name]
+    yaw = HEADINGS[name]
     turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
     transform = np.eye(4)
     transform[:3, :3] = turn @ _OPTICAL

@@ -84,8 +84,8 @@ def pedestrian(rng: np.random.Generator) -> Articulated:
         (0, 0, 0.5 * (hip + shoulder)), torso_size, (0.24 * stout, 0.44 * stout),
         Material.CLOTH, top,
     )
-    head = ellipsoid((0.02, 0, 0.925 * height), (0.1, 0.085, 0.12), Material.SKIN, skin, 8, 5)
-    scalp = ellipsoid((-0.02, 0, 0.95 * height), (0.1, 0.095, 0.1), Material.CLOTH, hair, 8, 4)
+    head = ellipsoid((0.02, 0, 0.925 * height), (0.1, 0.085, 0.12), Material.SKIN, skin, 6, 4)
+    scalp = ellipsoid((-0.02, 0, 0.95 * height), (0.1, 0.095, 0.1), Material.CLOTH, hair, 6, 3)
     limbs = [(torso, still, 0.0), (head, still, 0.0), (scalp, still, 0.0)]
     for side in (-1, 1):
         limbs += _leg(side, hip, 0.085 * stout, trousers)
@@ -116,7 +116,7 @@ def _arm(
     arm = tube(
         (0.03, side * y, hip + 0.05), (0, side * 0.92 * y, shoulder), 0.05, Material.CLOTH, sleeve, 5
     )
-    hand = ellipsoid((0.04, side * y, hip), (0.05, 0.04, 0.08), Material.SKIN, skin, 5, 3)
+    hand = ellipsoid((0.04, side * y, hip), (0.05, 0.04, 0.08), Material.SKIN, skin, 4, 2)
     return [(arm, (0.0, shoulder), -0.4 * side), (hand, (0.0, shoulder), -0.4 * side)]
 
 
@@ -128,7 +128,7 @@ def _wheel(x: float, radius: float) -> Mesh:
     tread = np.array([0, 0.02, 0])
     strips = [
         (outer + tread, inner + tread), (outer - tread, inner - tread),
-        (outer + tread, outer - tread), (inner + tread, inner - tread),
+        (outer + tread, outer - tread),
     ]
     quads = [np.stack([a[:-1], a[1:], b[1:], b[:-1]], axis=1) for a, b in strips]
     return polygons(np.concatenate(quads) + centre, Material.RUBBER, (0.03, 0.03, 0.03))
@@ -158,11 +158,11 @@ def cyclist(rng: np.random.Generator) -> Articulated:
     trousers, still = rng.choice(CLOTH_COLOURS[[0, 1, 3, 11]]), (0.0, 0.0)
     limbs = [(bicycle(rng), still, 0.0)]
     torso = tube((-0.2, 0, 0.95), (0.08, 0, 1.48), (0.16, 0.2), Material.CLOTH, top, 7)
-    head = ellipsoid((0.16, 0, 1.66), (0.11, 0.09, 0.13), Material.SKIN, skin, 8, 5)
+    head = ellipsoid((0.16, 0, 1.66), (0.11, 0.09, 0.13), Material.SKIN, skin, 6, 4)
     limbs += [(torso, still, 0.0), (head, still, 0.0)]
     if rng.random() < 0.6:
         colour = rng.choice(CLOTH_COLOURS)
-        helmet = ellipsoid((0.14, 0, 1.73), (0.14, 0.11, 0.09), Material.PLASTIC, colour, 8, 3)
+        helmet = ellipsoid((0.14, 0, 1.73), (0.14, 0.11, 0.09), Material.PLASTIC, colour, 6, 3)
         limbs.append((helmet, still, 0.0))
     for side in (-1, 1):
         y = 0.11 * side

@@ -46,7 +46,7 @@ class LidarProfile:
     max_range: float
     min_range: float = 0.9
     range_noise: float = 0.02
-    sensitivity: float = 6e-6
+    sensitivity: float = 1e-5
     dropout: float = 0.03
     heights_m: tuple[float, ...] = ()
 
@@ -68,7 +68,7 @@ PROFILES = {
             'hdl64e', _spread(2.0, -8.33, 32) + _spread(-8.83, -24.9, 32), 2048, 120.0,
             heights_m=(0.2,) * 32 + (0.12,) * 32,  # as fitted to the sweeps of the KITTI car
         ),
-        LidarProfile('vlp32c', _VLP32C, 1800, 200.0, range_noise=0.03, sensitivity=3e-6),
+        LidarProfile('vlp32c', _VLP32C, 1800, 200.0, range_noise=0.03, sensitivity=5e-6),
         LidarProfile('os1_128', _spread(22.5, -22.5, 128), 1024, 120.0, range_noise=0.03),
     )
 }

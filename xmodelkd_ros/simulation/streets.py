@@ -111,7 +111,7 @@ def bezier(start: np.ndarray, end: np.ndarray, reach: float) -> np.ndarray:
 def _side(rng: np.random.Generator) -> Side:
     parking = 2.2 if rng.random() < 0.6 else 0.0
     verge = rng.uniform(0.8, 2.5) if rng.random() < 0.45 else 0.0
-    frontage = rng.choice(['row', 'houses', 'gardens', 'park'], p=(0.35, 0.25, 0.25, 0.15))
+    frontage = rng.choice(['row', 'houses', 'gardens', 'park'], p=(0.28, 0.24, 0.26, 0.22))
     return Side(parking, float(verge), float(rng.uniform(1.6, 3.0)), str(frontage))
 
 

@@ -93,6 +93,7 @@ def _open_windows(hits: Hits, rows: np.ndarray, lit_windows: float) -> None:
     trim = np.where((style % 3 == 0)[:, None], (0.62, 0.6, 0.56), 0.55 * hits.color[rows])
     hits.color[rows] = np.where(frame[:, None], trim, hits.color[rows])
     hits.material[rows] = np.where(brick & ~frame, _M.BRICK, _M.PLASTER)
+    hits.texture[rows] = np.stack([2.7 * across, style, 3.1 * up], axis=1)
     wood = pane & door
     hits.color[rows[wood]] = (0.16, 0.09, 0.05)
     glass = pane & ~door
@@ -154,7 +155,8 @@ def _joints(hits: Hits, a: np.ndarray, b: np.ndarray, fade: np.ndarray) -> np.nd
     for material, wide, high in ((_M.BRICK, 0.30, 0.11), (_M.ROOF, 0.35, 0.30), (_M.WOOD, 0.14, 9)):
         rows = np.flatnonzero(hits.material == material)
         course = up[rows] / high
-        along = a[rows] + b[rows] + 0.5 * wide * (np.floor(course) % 2)
+        flat = hits.texture[rows, 0] + hits.texture[rows, 1]
+        along = flat + 0.5 * wide * (np.floor(course) % 2)
         tone[rows] = _cells(along / wide, course, 0.10, 0.25, fade[rows])
     return tone
 

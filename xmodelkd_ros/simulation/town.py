@@ -162,8 +162,8 @@ def _boundaries(builder: Builder, street: Street, side: str, distance: float) ->
     while at < street.length - JUNCTION - 8:
         length = rng.uniform(4, 8)
         pose = builder.facing(street, side, at + 0.5 * length, distance)
-        if rng.random() < 0.8 and builder.plots.claim(placement(*pose), length, 1.0):
-            make = plants.hedge if rng.random() < 0.4 else buildings.fence
+        if rng.random() < 0.85 and builder.plots.claim(placement(*pose), length, 1.0):
+            make = plants.hedge if rng.random() < 0.5 else buildings.fence
             builder.put(make(length, rng), *pose)
         elif rng.random() < 0.5 and builder.plots.claim(placement(*pose), 2, 2):
             builder.plant(builder.bushes, *pose[:2])

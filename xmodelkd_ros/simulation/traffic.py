@@ -19,6 +19,8 @@ WARM_UP = 4.0
 """Motion simulated before the first frame, s."""
 PATIENCE = 3.0
 """After waiting this long anybody goes on, s."""
+WALK, PEDAL = 1.5, 4.0
+"""Distance per turn of the limbs of pedestrians and cyclists, m."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Traffic:
         return (1 - share) * self.travelled[first] + share * self.travelled[first + 1]
 
     @functools.cached_property
+    def reach(self) -> np.ndarray:
+        """(actors,) half lengths, m."""
+        return np.array([a.half_length for a in self.actors])
+
+    @functools.cached_property
     def routes(self) -> np.ndarray:
         """(actors, K, 3) routes, the shorter ones standing still at their end."""
         longest = max(len(a.route) for a in self.actors)
@@ -115,7 +122,7 @@ def make_traffic(
     duration
         Length of the drive, s.
     density
-        1 for usual traffic: about 28 vehicles, 12 cyclists and 56 pedestrians.
+        1 for usual traffic: about 28 vehicles, 16 cyclists and 60 pedestrians.
     first_instance
         Instance id of the first actor.
     rng
@@ -123,16 +130,31 @@ def make_traffic(
 
     """
     reach = 14.0 * (duration + WARM_UP + 2) + 60
-    counts = [round(density * n) for n in (18, 5, 4, 12, 56)]
+    counts = [round(density * n) for n in (18, 5, 4, 16, 60)]
     makers = (_car, _truck, _bus, _cyclist, _pedestrian)
     actors = [_car(network, reach, rng)]
     actors += [make(network, reach, rng) for make, n in zip(makers, counts, strict=True)
                for _ in range(n)]
+    actors = _spread(actors)
     named = [
         dataclasses.replace(a, figure=a.figure.named(int(a.figure.mesh.label[0]), first_instance + k))
         for k, a in enumerate(actors)
     ]
     return Traffic(tuple(named), _drive(named, duration + WARM_UP + 1, rng))
+
+
+def _spread(actors: list[Actor]) -> list[Actor]:
+    """Start vehicles further along their routes until none stands in another."""
+    placed: list[Actor] = []
+    for actor in actors:
+        if actor.stride != WALK and placed:
+            others = np.stack([a.route[0, :2] for a in placed])
+            clear = np.array([a.half_length for a in placed]) + actor.half_length + 3
+            apart = np.linalg.norm(actor.route[:400, None, :2] - others, axis=2)
+            start = int(np.argmax((apart > clear).all(axis=1)))
+            actor = dataclasses.replace(actor, route=actor.route[start:])
+        placed.append(actor)
+    return placed
 
 
 def _vehicle(
@@ -165,7 +187,7 @@ def _bus(network: Network, reach: float, rng: np.random.Generator) -> Actor:
 def _cyclist(network: Network, reach: float, rng: np.random.Generator) -> Actor:
     figure = cyclist(rng).named(ID_BY_NAME['rider'], 0)
     route = make_route(network, 0.5 * reach, rng.uniform(1.3, 1.45), rng)[rng.integers(0, 100):]
-    return Actor(figure, route, rng.uniform(3.5, 5.5), 0.85, 0.3, 4.0)
+    return Actor(figure, route, rng.uniform(3.5, 5.5), 0.85, 0.3, PEDAL)
 
 
 def _pedestrian(network: Network, reach: float, rng: np.random.Generator) -> Actor:
@@ -186,7 +208,7 @@ def _pedestrian(network: Network, reach: float, rng: np.random.Generator) -> Act
     turns = [line if k % 2 == 0 else line[-2:0:-1] for k in range(laps)]
     route = resample(np.concatenate(turns))[rng.integers(0, max(1, len(line) // 2)):]
     cruise = rng.uniform(0.8, 1.7) if rng.random() < 0.85 else 0.0
-    return Actor(figure, route, cruise, 0.3, 0.3, 1.5)
+    return Actor(figure, route, cruise, 0.3, 0.3, WALK)
 
 
 def _speed_limit(route: np.ndarray, cruise: float) -> np.ndarray:
@@ -210,21 +232,22 @@ def _drive(actors: list[Actor], duration: float, rng: np.random.Generator) -> np
     ])
     half_length = np.array([a.half_length for a in actors])
     half_width = np.array([a.half_width for a in actors])
-    on_foot = np.array([a.stride == 1.5 for a in actors])
+    on_foot = np.array([a.stride == WALK for a in actors])
     row = np.arange(len(actors))
     gone, speed = np.zeros(len(actors)), np.array([a.cruise for a in actors]) * 0.7
     waited, history = np.zeros(len(actors)), []
     for _ in range(round(duration / TICK) + 1):
         history.append(gone)
         here = routes[row, np.minimum((gone / STEP).astype(int), longest - 1)]
-        free = _free_road(routes, here, gone, half_length, half_width, on_foot)
+        behind, crossing = _free_road(routes, here, gone, half_length, half_width, on_foot)
         wanted = limits[row, np.minimum((gone / STEP).astype(int), longest - 1)]
-        gap = np.maximum(free - 1.5, 0)
-        held = np.where(waited > PATIENCE, 2.0, np.minimum(np.sqrt(2 * 3.0 * gap), wanted))
-        target = np.minimum(wanted, held)
+        impatient = waited > PATIENCE
+        free = np.where(impatient, behind, np.minimum(behind, crossing))
+        target = np.minimum(wanted, np.sqrt(2 * 3.0 * np.maximum(free - 1.5, 0)))
+        target = np.where(impatient, np.minimum(target, 2.0), target)
         speed = np.clip(target, speed - 5.0 * TICK, speed + 1.8 * TICK)
-        waited = np.where(waited > PATIENCE + 3, 0, np.where(speed < 0.3, waited + TICK, np.where(
-            waited > PATIENCE, waited + TICK, 0)))
+        waited = np.where((speed < 0.3) | impatient, waited + TICK, 0)
+        waited[waited > PATIENCE + 3] = 0
         gone = gone + speed * TICK
     return np.array(history)
 
@@ -235,8 +258,8 @@ LOOK_AHEAD = np.array([0.5, 2.0, 4.0, 6.5, 9.5, 13.0])
 def _free_road(
     routes: np.ndarray, here: np.ndarray, gone: np.ndarray, half_length: np.ndarray,
     half_width: np.ndarray, on_foot: np.ndarray,
-) -> np.ndarray:
-    """Return (A,) how far each actor may go before it meets one it must give way to, m."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (A,) m to the next actor that goes the same way, and to one to give way to."""
     count, longest = routes.shape[:2]
     ahead = gone[:, None] + half_length[:, None] + LOOK_AHEAD
     index = np.minimum((ahead / STEP).astype(int), longest - 1)
@@ -250,9 +273,14 @@ def _free_road(
     meets = near < (reach**2)[:, None]
     rank = np.arange(count)
     same_way = heading @ heading.T > 0.5
-    gives_way = same_way | (rank[:, None] > rank) | on_foot[None]
-    gives_way &= ~(on_foot[:, None] & ~same_way)
+    gives_way = (rank[:, None] > rank) | on_foot[None]
+    gives_way &= ~on_foot[:, None] & ~same_way
     close = LOOK_AHEAD < 3.0
-    meets &= gives_way[:, None] | (close[None, :, None] & ~on_foot[:, None, None])
     meets[rank, :, rank] = False
-    return np.where(meets.any(axis=2), LOOK_AHEAD, 60.0).min(axis=1)
+    crosses = meets & (gives_way[:, None] | (close[None, :, None] & ~on_foot[:, None, None]))
+    each_other = meets.any(axis=1) & meets.any(axis=1).T & (rank[:, None] < rank)
+    follows = meets & (same_way & ~each_other)[:, None]
+    behind, crossing = (
+        np.where(m.any(axis=2), LOOK_AHEAD, 60.0).min(axis=1) for m in (follows, crosses)
+    )
+    return behind, crossing

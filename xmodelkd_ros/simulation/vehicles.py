@@ -17,6 +17,8 @@ CAR_COLOURS = np.array([
 ])
 GLASS = (0.03, 0.04, 0.045)
 DARK = (0.02, 0.02, 0.02)
+_TURN = np.arange(10) * np.pi / 5
+_CIRCLE = np.stack([np.cos(_TURN), np.zeros(10), np.sin(_TURN)], axis=1)
 
 
 class Body(NamedTuple):
@@ -64,8 +66,8 @@ def _wheels(axles: tuple[float, ...], width: float, radius: float) -> list[Mesh]
             y = side * (0.5 * width - 0.10)
             inner, outer = (x, y - side * 0.11, radius), (x, y + side * 0.11, radius)
             parts.append(tube(inner, outer, radius, Material.RUBBER, DARK, 12))
-            cap = (x, y + side * 0.125, radius)
-            parts.append(tube(outer, cap, 0.62 * radius, Material.METAL, (0.35, 0.35, 0.36), 8))
+            hub = 0.62 * radius * _CIRCLE + (x, y + side * 0.125, radius)
+            parts.append(polygons(hub[None], Material.METAL, (0.35, 0.35, 0.36)))
     return parts
 
 
@@ -104,6 +106,9 @@ def car(kind: str, paint: np.ndarray, rng: np.random.Generator) -> Mesh:
     for side in (-1, 1):
         mirror = (body.screen * half - 0.15, side * (0.5 * width + 0.04), body.belt + 0.05)
         parts.append(box(mirror, (0.1, 0.2, 0.14), Material.PAINT, paint))
+        for x in (-0.16 * half, 0.24 * half):
+            seam = (x, side * 0.478 * width, 0.5 * (0.36 + body.belt))
+            parts.append(box(seam, (0.025, 0.012, body.belt - 0.42), Material.PLASTIC, DARK))
     return join(parts)
 
 
@@ -189,12 +194,25 @@ def truck(paint: np.ndarray, rng: np.random.Generator) -> Mesh:
     x, y = front + 0.012, 0.43 * width
     screen = np.array([[(x, -y, 1.6), (x, y, 1.6), (x, y, 2.45), (x, -y, 2.45)]])
     parts.append(polygons(screen, Material.GLASS, GLASS))
+    parts += _tail(0.5 * length, width, 1.05, min(height, 2.05) if style == 2 else height)
     side = _windows(1.5, 0.95 * width, 1.65, 2.35, 1)
     parts.append(side.moved(_shift(front - 0.85)))
     parts.append(box((front + 0.02, 0, 0.95), (0.05, 1.8, 0.35), Material.PLASTIC, DARK))
     parts += _wheels((front - 1.1, -0.5 * length + 1.2, -0.5 * length + 2.3), width, 0.5)
     parts += _lights(length + 0.04, 0.95 * width, 0.75, 0.3)
     return join(parts)
+
+
+def _tail(reach: float, width: float, low: float, high: float) -> list[Mesh]:
+    """Return the doors, the hazard plates and the underride bar at the rear of a lorry."""
+    parts = [box((-reach + 0.1, 0, 0.55), (0.08, 0.9 * width, 0.14), Material.METAL, (0.3, 0.3, 0.3))]
+    for y in (-0.47 * width, 0, 0.47 * width):
+        seam = (-reach - 0.005, y, 0.5 * (low + high))
+        parts.append(box(seam, (0.02, 0.05, high - low - 0.1), Material.PLASTIC, DARK))
+    for y in (-0.3 * width, 0.3 * width):
+        plate = (-reach - 0.005, y, low + 0.12)
+        parts.append(box(plate, (0.02, 0.55, 0.14), Material.TAILLIGHT, (0.6, 0.12, 0.02)))
+    return parts
 
 
 def _shift(x: float) -> np.ndarray:
