@@ -24,7 +24,7 @@ def gray(height=120, width=200):
 
 def tracks(track_id=7, left=50):
     id_map = np.zeros((120, 200), np.uint16)
-    id_map[40:80, left : left + 40] = track_id
+    id_map[40:80, left:left + 40] = track_id
     box = np.array([[left, 40, left + 40, 80]], np.float32)
     return Tracks(np.array([track_id], np.uint16), np.array([CAR], np.uint16),
                   np.ones(1, np.float32), box, id_map)

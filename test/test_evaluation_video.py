@@ -165,7 +165,7 @@ def boxes_video(rng, frames=8, instances=6):
                     continue
                 left = 16 * (truth - 1) + int(rng.integers(0, 3))
                 top, height, width = (int(n) for n in rng.integers((2, 20, 9), (5, 24, 12)))
-                ids[frame, top : top + height, left : left + width] = truth
+                ids[frame, top:top + height, left:left + width] = truth
                 boxes.setdefault(truth, {})[frame] = np.array([left, top, width, height], float)
             label[frame][true[frame] == truth] = class_id
     classes = {t: CLASSES[rng.integers(2)].id for t in predicted_boxes}
@@ -175,7 +175,7 @@ def boxes_video(rng, frames=8, instances=6):
 
 def test_scores_agree_with_trackeval():
     """
-    TrackEval's TrackMAP on the same tracks as boxes.
+    The metric TrackMAP of TrackEval says the same of the same tracks as boxes.
 
     It is not among the requirements, for it would bring OpenCV's other build, which overwrites
     the headless one: pip install --no-deps trackeval.
@@ -210,7 +210,7 @@ def test_scores_agree_with_trackeval():
 def moving_square(frames=4):
     true = np.zeros((frames, 20, 40), np.uint16)
     for frame in range(frames):
-        true[frame, 5:15, 3 * frame : 3 * frame + 10] = 7
+        true[frame, 5:15, 3 * frame:3 * frame + 10] = 7
     return true
 
 

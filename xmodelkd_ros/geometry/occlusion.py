@@ -92,7 +92,7 @@ def _nearest(
 def _shifted(nearest: np.ndarray, size: tuple[int, int], rows: int, columns: int) -> np.ndarray:
     """Return for each cell what is `rows` below and `columns` right of it."""
     top, left = REACH + rows, REACH + columns
-    return nearest[top : top + size[0], left : left + size[1]]
+    return nearest[top:top + size[0], left:left + size[1]]
 
 
 def _surface(nearest: np.ndarray, size: tuple[int, int]) -> np.ndarray:
