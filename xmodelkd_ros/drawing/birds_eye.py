@@ -76,7 +76,7 @@ class BirdsEye:
         if instance is not None:
             painted = np.flatnonzero(instance[index])
             colors[painted] = TRACK_COLORS[track_number(instance[index[painted]])]
-        draw_points(rgb, pixels, colors)
+        draw_points(rgb, pixels, colors, size=3)
         self._draw_vehicle(rgb)
         if boxes is not None:
             self._draw_boxes(rgb, boxes)

@@ -7,12 +7,14 @@ import numpy as np
 
 from .colors import CLASS_COLORS, depth_colors, TRACK_COLORS, track_number
 from .points import draw_points
-from .text import as_color, write_tag
+from .text import as_color, text_width, write_tag
 from ..geometry.pairing import Pairing
 from ..labels import ALL_CLASSES
 from ..records import Tracks
 
 OPACITY = 0.45
+NARROW = 30
+"""Masks narrower than this and than their tag show their id alone, pixels."""
 
 
 def draw_overlay(
@@ -73,12 +75,14 @@ def _tint(rgb: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 
 def _tag(rgb: np.ndarray, tracks: Tracks, zoom: int) -> None:
-    """Write id and class over each mask that can be seen."""
+    """Write id and class over each mask that can be seen, over narrow ones the id alone."""
     numbers = track_number(tracks.track_id)
-    for track, class_id, number, box in zip(
-        tracks.track_id, tracks.class_id, numbers, tracks.box, strict=True
-    ):
-        x0, y0, x1, y1 = (zoom * float(edge) for edge in box)
-        if x1 > x0 and y1 > y0:
-            text = f'{track} {ALL_CLASSES[class_id].name}'
-            write_tag(rgb, text, x0, y0 - 1, as_color(TRACK_COLORS[number]))
+    extent = tracks.box[:, 2:] - tracks.box[:, :2]
+    for track in np.argsort(extent.prod(1)):
+        if (extent[track] <= 0).any():
+            continue
+        left, top = (zoom * float(edge) for edge in tracks.box[track, :2])
+        text, name = str(tracks.track_id[track]), ALL_CLASSES[tracks.class_id[track]].name
+        if text_width(f'{text} {name}') <= zoom * max(extent[track, 0], NARROW):
+            text = f'{text} {name}'
+        write_tag(rgb, text, left, top - 1, as_color(TRACK_COLORS[numbers[track]]))

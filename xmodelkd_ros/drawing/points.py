@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 
-def draw_points(rgb: np.ndarray, pixels: np.ndarray, colors: np.ndarray) -> None:
+def draw_points(
+    rgb: np.ndarray, pixels: np.ndarray, colors: np.ndarray, size: int = 2
+) -> None:
     """
-    Set the 2 x 2 pixels under each point to its colour, in place; later points cover earlier.
+    Set a square of pixels around each point to its colour, in place; later points cover earlier.
 
     Parameters
     ----------
@@ -17,11 +19,14 @@ def draw_points(rgb: np.ndarray, pixels: np.ndarray, colors: np.ndarray) -> None
         (M, 2) u, v; points at the border are moved inside.
     colors
         (M, 3) uint8.
+    size
+        Side of the square, pixels.
 
     """
     height, width = rgb.shape[:2]
-    column = np.clip(np.floor(pixels[:, 0]).astype(np.int64), 0, width - 2)
-    row = np.clip(np.floor(pixels[:, 1]).astype(np.int64), 0, height - 2)
+    left, top = np.floor(pixels.T - (size - 2) / 2).astype(np.int64)
+    corner = np.clip(top, 0, height - size) * width + np.clip(left, 0, width - size)
     flat = rgb.reshape(-1, 3)
-    for offset in (0, 1, width, width + 1):
-        flat[row * width + column + offset] = colors
+    for row in range(size):
+        for column in range(size):
+            flat[corner + row * width + column] = colors

@@ -11,6 +11,7 @@ from .colors import CLASS_COLORS
 from ..labels import SemanticClass
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+TAG_SIZE = 0.4
 Color = tuple[int, int, int]
 
 
@@ -29,17 +30,21 @@ def write(
     cv2.putText(rgb, text, place, FONT, size, color, 1, cv2.LINE_AA)
 
 
+def text_width(text: str, size: float = TAG_SIZE) -> int:
+    """Return how wide a text is, pixels."""
+    return cv2.getTextSize(text, FONT, size, 1)[0][0]
+
+
 def write_tag(rgb: np.ndarray, text: str, left: float, bottom: float, color: Color) -> None:
     """Write text on a filled label, in place, kept inside the picture."""
-    size = 0.4
-    (width, height), base = cv2.getTextSize(text, FONT, size, 1)
+    (width, height), base = cv2.getTextSize(text, FONT, TAG_SIZE, 1)
     column = min(max(round(left), 0), max(rgb.shape[1] - width - 4, 0))
     row = min(max(round(bottom), height + base + 2), rgb.shape[0] - 1)
     top_left = (column, row - height - base - 1)
     cv2.rectangle(rgb, top_left, (column + width + 3, row), color, cv2.FILLED)
     luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
     ink = (0, 0, 0) if luminance > 120 else (255, 255, 255)
-    write(rgb, text, column + 2, row - base, ink, size)
+    write(rgb, text, column + 2, row - base, ink, TAG_SIZE)
 
 
 def legend(classes: Sequence[SemanticClass], width: int) -> np.ndarray:
@@ -58,7 +63,7 @@ def legend(classes: Sequence[SemanticClass], width: int) -> np.ndarray:
     places: list[tuple[int, int]] = []
     left, row = 8, 0
     for semantic_class in classes:
-        extent = swatch + 20 + cv2.getTextSize(semantic_class.name, FONT, size, 1)[0][0]
+        extent = swatch + 20 + text_width(semantic_class.name, size)
         if left + extent > width and left > 8:
             left, row = 8, row + 1
         places.append((left, row))
