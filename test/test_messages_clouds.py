@@ -273,6 +273,40 @@ def test_bad_clouds_are_refused_with_the_reason(message, reason):
     assert reason in str(caught.value)
 
 
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_other_cloud_is_read_or_refused(data):
+    names = ('x', 'y', 'z', 'intensity', 't', 'timestamp', 'ring', 'label')
+    message = PointCloud2(
+        header=header_message(STAMP, 'lidar'), is_bigendian=data.draw(st.booleans()),
+        height=data.draw(st.integers(0, 3)), width=data.draw(st.integers(0, 3)),
+        point_step=data.draw(st.sampled_from([46, 46, 46, 40, 0])),
+        row_step=data.draw(st.sampled_from([150, 150, 100, 0])),
+        data=array.array('B', data.draw(st.binary(min_size=440, max_size=460))),
+        fields=[
+            PointField(
+                name=name, offset=data.draw(st.integers(0, 30)),
+                datatype=data.draw(st.sampled_from([7, 7, 7, 8, 8, 6, 1, 9])),
+                count=data.draw(st.sampled_from([1, 1, 1, 1, 0, 2])),
+            )
+            for name in data.draw(st.permutations(names))
+        ],
+    )
+    try:
+        assert len(cloud_from_message(message).points) == message.height * message.width
+    except MessageError as error:
+        assert str(error)
+
+
+@pytest.mark.filterwarnings('error')
+def test_numbers_beyond_float32_become_infinite_without_a_warning():
+    columns = xyz(2, PointField.FLOAT64)
+    columns[0][2][1] = 1e300
+    columns += [('time', 8, [0.0, 1e300]), ('intensity', 8, [0.0, 1e300])]
+    cloud = cloud_from_message(build(columns))
+    assert np.isinf(cloud.points[1, 0])
+
+
 def test_a_field_of_several_values_is_no_intensity():
     message = build(xyz(2) + [('intensity', 2, [1, 2]), ('pad', 2, [0, 0])])
     message.fields[3].count = 2

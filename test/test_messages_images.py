@@ -115,7 +115,7 @@ def deep_png():
     (Image(height=0, width=2, encoding='rgb8', step=6), 'empty image: 2 x 0'),
     (CompressedImage(format='jpeg'), "format 'jpeg' and 0 bytes cannot be decoded"),
     (CompressedImage(format='png', data=bytes(50)), 'cannot be decoded'),
-    (deep_png(), 'holds uint16, 8 bits are needed'),
+    (deep_png(), 'holds 3 x uint16, 1, 3 or 4 x uint8 is needed'),
 ])
 def test_bad_pictures_are_refused_with_the_reason(message, reason):
     with pytest.raises(MessageError) as caught:
@@ -166,6 +166,25 @@ def test_colours_are_no_mask():
         mask_from_message(image_message(picture(), 'rgb8', HEADER))
     with pytest.raises(MessageError, match='truncated data'):
         mask_from_message(Image(height=2, width=2, encoding='mono16', step=4, data=bytes(7)))
+
+
+@given(st.sampled_from([*BYTES_PER_PIXEL, 'mono16', '8UC3', '']), st.integers(0, 5),
+       st.integers(0, 5), st.integers(0, 20), st.integers(0, 100), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_any_other_picture_is_read_or_refused(encoding, height, width, step, size, big_endian):
+    message = Image(height=height, width=width, encoding=encoding, step=step,
+                    is_bigendian=big_endian, data=array.array('B', bytes(size)))
+    try:
+        assert rgb_from_message(message).shape == (height, width, 3)
+    except MessageError as error:
+        assert str(error)
+
+
+@given(st.binary(max_size=60), st.sampled_from([b'', b'\xff\xd8\xff\xe0', b'\x89PNG\r\n\x1a\n']))
+@settings(max_examples=60, deadline=None)
+def test_noise_is_no_compressed_picture(noise, start):
+    with pytest.raises(MessageError):
+        rgb_from_message(CompressedImage(format='jpeg', data=array.array('B', start + noise)))
 
 
 def test_every_supported_encoding_is_converted():

@@ -33,11 +33,13 @@ _ABSOLUTE_SECONDS = 1e6
 _ABSOLUTE_NANOSECONDS = 1e15
 
 
+@np.errstate(over='ignore', invalid='ignore')
 def cloud_from_message(message: PointCloud2) -> Cloud:
     """
     Read a cloud of any field layout, row and point padding, and byte order.
 
-    Needed are `x`, `y`, `z` (float32 or float64, m). Used when there:
+    Needed are `x`, `y`, `z` (float32 or float64, m); what is too large for float32 becomes
+    infinite. Used when there:
 
     - `reflectivity`, `intensity` or `i`: scaled to 0..1. Integers are taken as 0..255, of
       whatever width. Floats are kept if no value of the sweep is above 1, else taken as

@@ -82,9 +82,11 @@ def _decoded(message: CompressedImage) -> np.ndarray:
         raise MessageError(f'{_named(message)} cannot be decoded: {error}') from error
     if picture is None:
         raise MessageError(f'{_named(message)} cannot be decoded')
-    if picture.dtype != np.uint8:
-        raise MessageError(f'{_named(message)} holds {picture.dtype}, 8 bits are needed')
     channels = 1 if picture.ndim == 2 else picture.shape[2]
+    if picture.dtype != np.uint8 or channels not in _RGB_FROM_DECODED:
+        raise MessageError(
+            f'{_named(message)} holds {channels} x {picture.dtype}, 1, 3 or 4 x uint8 is needed'
+        )
     return cv2.cvtColor(picture, _RGB_FROM_DECODED[channels])
 
 
