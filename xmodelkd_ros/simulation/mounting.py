@@ -9,8 +9,8 @@ from ..geometry.cameras import Camera
 LIDAR_HEIGHT = 1.73
 """Height of the LiDAR over the road, m."""
 BASE_FROM_LIDAR = np.eye(4)
-"""(4, 4): the LiDAR is 0.8 m before the origin of the vehicle, which is on the road."""
-BASE_FROM_LIDAR[:3, 3] = 0.8, 0.0, LIDAR_HEIGHT
+"""(4, 4): the LiDAR is over the origin of the vehicle, which is its middle, on the road."""
+BASE_FROM_LIDAR[2, 3] = LIDAR_HEIGHT
 
 _OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 HEADINGS = {'front': 0.0, 'left': 0.5 * np.pi, 'right': -0.5 * np.pi, 'rear': np.pi}
