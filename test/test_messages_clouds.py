@@ -1,93 +1,19 @@
-"""PointCloud2 against a slow reader that unpacks one value at a time."""
+"""PointCloud2 to `Cloud` and back, against a slow reader."""
 
 import array
 import copy
-import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
+from point_cloud_layouts import build, layouts, read_slowly, STAMP, xyz
 import pytest
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 from xmodelkd_ros.errors import MessageError
-from xmodelkd_ros.labels import PALETTE
 from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message
-from xmodelkd_ros.messages.labelled_clouds import labelled_cloud_message
 from xmodelkd_ros.messages.stamps import header_message
-from xmodelkd_ros.records import Cloud, PointLabels
-
-CODES = {1: 'b', 2: 'B', 3: 'h', 4: 'H', 5: 'i', 6: 'I', 7: 'f', 8: 'd'}
-STAMP = 1_700_000_000_123_456_789
-
-
-def read_slowly(message, name):
-    """Return the values of a field in row-major order, one struct call each."""
-    field = next(field for field in message.fields if field.name == name)
-    code = ('>' if message.is_bigendian else '<') + CODES[field.datatype] * max(field.count, 1)
-    data = bytes(message.data)
-    return [
-        struct.unpack_from(code, data, row * message.row_step + column * message.point_step
-                           + field.offset)
-        for row in range(message.height) for column in range(message.width)
-    ]
-
-
-def build(columns, height=1, big_endian=False, gaps=(0,), row_padding=0, end_padding=0):
-    """Return a message of the given columns (name, datatype, values) with bytes in between."""
-    fields, offset = [], gaps[0]
-    for index, (name, datatype, _) in enumerate(columns):
-        fields.append(PointField(name=name, offset=offset, datatype=datatype, count=1))
-        offset += struct.calcsize(CODES[datatype]) + gaps[(index + 1) % len(gaps)]
-    count = len(columns[0][2])
-    width, step = count // height, offset + end_padding
-    row_step = width * step + row_padding
-    data = bytearray(np.random.default_rng(count).bytes(height * row_step))
-    for field, (_, datatype, values) in zip(fields, columns, strict=True):
-        for index, value in enumerate(values):
-            place = index // width * row_step + index % width * step + field.offset
-            struct.pack_into(('>' if big_endian else '<') + CODES[datatype], data, place, value)
-    return PointCloud2(
-        header=header_message(STAMP, 'lidar'), height=height, width=width, fields=fields,
-        is_bigendian=big_endian, point_step=step, row_step=row_step, is_dense=True,
-        data=array.array('B', bytes(data)),
-    )
-
-
-def xyz(count, datatype=PointField.FLOAT32):
-    values = np.random.default_rng(1).normal(size=(3, count)).astype(np.float32).tolist()
-    return [(name, datatype, values[axis]) for axis, name in enumerate('xyz')]
-
-
-@st.composite
-def layouts(draw):
-    """Return a message of any field order, padding, byte order and organisation."""
-    height, width = draw(st.integers(1, 4)), draw(st.integers(1, 9))
-    count = height * width
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    columns = xyz(count, draw(st.sampled_from([7, 8])))
-    columns += draw(st.lists(st.sampled_from([
-        ('intensity', 7, random.random(count, np.float32).tolist()),
-        ('ring', 4, random.integers(0, 128, count).tolist()),
-        ('t', 6, random.integers(0, 10**8, count).tolist()),
-        ('label', 4, random.integers(0, 17, count).tolist()),
-        ('instance', 4, random.integers(0, 60000, count).tolist()),
-        ('unrelated', 8, random.normal(size=count).tolist()),
-        ('flag', 1, random.integers(-128, 127, count).tolist()),
-    ]), unique_by=lambda column: column[0]))
-    return build(
-        draw(st.permutations(columns)), height, draw(st.booleans()),
-        draw(st.lists(st.integers(0, 3), min_size=1, max_size=4)),
-        draw(st.sampled_from([0, 1, 24])), draw(st.integers(0, 5)),
-    )
-
-
-def labels_for(count, seed=0):
-    random = np.random.default_rng(seed)
-    labels = PointLabels(
-        random.integers(0, 16, count).astype(np.uint16), random.random(count, np.float32)
-    )
-    return labels, random.integers(0, 65536, count).astype(np.uint16)
+from xmodelkd_ros.records import Cloud
 
 
 @given(layouts())
@@ -112,78 +38,6 @@ def test_any_layout_reads_as_the_slow_reader_does(message):
             assert values.dtype == dtype
             np.testing.assert_array_equal(values, np.array(read_slowly(message, name))[:, 0])
     assert message == before
-
-
-@given(layouts())
-@settings(max_examples=60, deadline=None)
-def test_labelled_cloud_keeps_every_value_of_the_source(message):
-    count = message.height * message.width
-    labels, instance = labels_for(count)
-    before = copy.deepcopy((message, labels.label, labels.confidence, instance))
-    result = labelled_cloud_message(message, labels, instance)
-    assert (result.height, result.width) == (message.height, message.width)
-    assert (result.header, result.is_dense) == (message.header, message.is_dense)
-    assert not result.is_bigendian
-    assert result.row_step == result.width * result.point_step
-    assert len(result.data) == result.height * result.row_step
-    for field in message.fields:
-        if field.name not in ('label', 'instance'):
-            assert read_slowly(result, field.name) == read_slowly(message, field.name)
-            assert field in result.fields
-    names = [field.name for field in result.fields]
-    assert names[-4:] == ['label', 'instance', 'confidence', 'rgb']
-    assert len(set(names)) == len(names)
-    np.testing.assert_array_equal(np.array(read_slowly(result, 'label'))[:, 0], labels.label)
-    np.testing.assert_array_equal(np.array(read_slowly(result, 'instance'))[:, 0], instance)
-    np.testing.assert_array_equal(
-        np.float32(read_slowly(result, 'confidence'))[:, 0], labels.confidence
-    )
-    np.testing.assert_array_equal(before[1], labels.label)
-    np.testing.assert_array_equal(before[3], instance)
-    assert message == before[0]
-
-
-def test_label_and_instance_read_as_one_semantic_kitti_number():
-    message = build(xyz(5))
-    labels, instance = labels_for(5)
-    result = labelled_cloud_message(message, labels, instance)
-    offset = {field.name: field.offset for field in result.fields}
-    assert (offset['label'], offset['instance']) == (12, 14)
-    data = bytes(result.data)
-    for point in range(5):
-        (number,) = struct.unpack_from('<I', data, point * result.point_step + offset['label'])
-        assert number & 0xFFFF == labels.label[point]
-        assert number >> 16 == instance[point]
-
-
-def test_rgb_is_the_palette_colour_of_the_label():
-    labels = PointLabels(np.arange(20, dtype=np.uint16), np.ones(20, np.float32))
-    result = labelled_cloud_message(build(xyz(20)), labels, np.zeros(20, np.uint16))
-    field = next(field for field in result.fields if field.name == 'rgb')
-    data = bytes(result.data)
-    for label in range(20):
-        (packed,) = struct.unpack_from('<I', data, label * result.point_step + field.offset)
-        color = (packed >> 16, packed >> 8 & 255, packed & 255)
-        assert color == tuple(PALETTE[label] if label < len(PALETTE) else PALETTE[0])
-
-
-def test_labelling_twice_replaces_and_does_not_grow():
-    message = build(xyz(6) + [('ring', 4, [1, 2, 3, 4, 5, 6])])
-    once = labelled_cloud_message(message, *labels_for(6, 1))
-    twice = labelled_cloud_message(once, *labels_for(6, 2))
-    assert twice == labelled_cloud_message(message, *labels_for(6, 2))
-
-
-def test_source_padding_after_the_last_field_is_not_carried_on():
-    message = build(xyz(3), end_padding=20)
-    result = labelled_cloud_message(message, *labels_for(3))
-    assert (message.point_step, result.point_step) == (32, 24)
-
-
-def test_labels_of_another_length_are_refused():
-    labels, instance = labels_for(4)
-    with pytest.raises(MessageError, match='5 points, but 4 labels'):
-        labelled_cloud_message(build(xyz(5)), labels, instance)
 
 
 @pytest.mark.parametrize(('name', 'datatype', 'values', 'expected'), [
