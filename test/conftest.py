@@ -1,7 +1,12 @@
 """What every test shares: where the real recordings are."""
 
+from hypothesis import settings
 import pytest
 from xmodelkd_ros.bags.excerpts import excerpt_folder, EXCERPTS, find_excerpt
+
+# Machines that test under load miss deadlines that say nothing about the code.
+settings.register_profile('without deadline', deadline=None)
+settings.load_profile('without deadline')
 
 
 @pytest.fixture(scope='session')
