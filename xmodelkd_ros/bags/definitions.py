@@ -7,8 +7,8 @@ import importlib.util
 from pathlib import Path
 import re
 
+from .rosbag2 import get_types_from_msg, get_typestore, Stores
 from ..errors import BagError
-from .rosbag2 import Stores, get_types_from_msg, get_typestore
 
 _SEPARATOR = '=' * 80 + '\nMSG: '
 _FIELD_TYPE = re.compile(r'^\s*([A-Za-z][\w/]*)', re.MULTILINE)

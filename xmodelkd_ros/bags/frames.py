@@ -9,15 +9,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from .reader import BagReader, header_stamp
+from .synchronising import is_settled, nearest
+from .transforms import BagTransforms
 from ..errors import BagError, CalibrationError, MessageError
 from ..geometry.cameras import Camera
 from ..messages.cameras import camera_from_message
 from ..messages.clouds import cloud_from_message
 from ..messages.images import mask_from_message, rgb_from_message
 from ..records import Cloud, Frame, Picture, View
-from .reader import BagReader, header_stamp
-from .synchronising import is_settled, nearest
-from .transforms import BagTransforms
 
 TOLERANCE = 50_000_000
 """Default of the largest distance in time between a cloud and its image, ns."""

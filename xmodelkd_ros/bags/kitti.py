@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ..config import setting
-from ..errors import BagError
 from .kitti_calibration import CAMERAS
 from .kitti_object import is_object_folder, object_folder
 from .kitti_raw import is_raw_drive, raw_drive
 from .kitti_sequence import is_sequence, sequence
 from .recording import Recording, StorageConfig
 from .sensor_files import IMAGE_FORMS
+from ..config import setting
+from ..errors import BagError
 
 
 @dataclasses.dataclass(frozen=True)

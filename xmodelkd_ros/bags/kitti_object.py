@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BagError
-from .kitti_calibration import CAMERAS, camera_name, read_calibration, rectified_camera
+from .kitti_calibration import camera_name, CAMERAS, read_calibration, rectified_camera
 from .kitti_stamps import START
 from .recording import Entry, Messages, Recording
 from .sensor_files import (
@@ -24,6 +23,7 @@ from .sensor_files import (
     sweep_messages,
     transform_messages,
 )
+from ..errors import BagError
 
 _PERIOD = 1_000_000_000
 

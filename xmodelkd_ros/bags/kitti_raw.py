@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BagError
 from .kitti_calibration import (
-    CAMERAS,
-    MountedCamera,
     camera_name,
+    CAMERAS,
     lidar_from_imu,
+    MountedCamera,
     raw_drive_camera,
 )
 from .kitti_poses import cover, odom_from_imu
@@ -32,6 +31,7 @@ from .sensor_files import (
     sweep_messages,
     transform_messages,
 )
+from ..errors import BagError
 
 
 def is_raw_drive(folder: Path) -> bool:

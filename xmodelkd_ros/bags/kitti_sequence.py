@@ -13,16 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BagError
 from .kitti_calibration import (
-    CAMERAS,
     camera_name,
+    CAMERAS,
     read_calibration,
     rectified0_from_lidar,
     rectified_camera,
 )
 from .kitti_poses import odom_from_lidar
-from .kitti_stamps import PERIOD, START, frame_numbers, gaps
+from .kitti_stamps import frame_numbers, gaps, PERIOD, START
 from .recording import Entry, Recording
 from .sensor_files import (
     labelled_sweep_messages,
@@ -31,6 +30,7 @@ from .sensor_files import (
     read_picture,
     transform_messages,
 )
+from ..errors import BagError
 
 
 def is_sequence(folder: Path) -> bool:

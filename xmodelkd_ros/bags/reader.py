@@ -14,9 +14,9 @@ from typing import Any
 
 from rclpy.serialization import deserialize_message
 
-from ..errors import BagError
 from .qos import is_latched
 from .rosbag2 import Connection, ConnectionExtRosbag2, Reader, TopicInfo
+from ..errors import BagError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from .writer import BagWriter, COMPRESSIONS, STORAGES
 from ..config import setting
 from ..errors import BagError
 from ..evaluation.environment import write_environment
-from .writer import COMPRESSIONS, STORAGES, BagWriter
 
 Messages = list[tuple[str, Any]]
 """Topics and messages."""

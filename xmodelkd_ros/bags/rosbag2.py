@@ -24,7 +24,7 @@ try:
         Writer,
         WriterError,
     )
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 except ImportError as error:
     raise MissingDependencyError('rosbags', 'read and write bags') from error
 

@@ -10,6 +10,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
+from .recording import Messages
 from ..errors import BagError, CalibrationError
 from ..geometry.cameras import Camera
 from ..labels import ID_FROM_RAW
@@ -19,7 +20,6 @@ from ..messages.images import image_message
 from ..messages.stamps import header_message
 from ..messages.transforms import transform_message
 from ..records import Cloud
-from .recording import Messages
 
 IMAGE_FORMS = ('raw', 'jpeg', 'png')
 """Image, or CompressedImage of a format."""

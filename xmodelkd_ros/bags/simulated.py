@@ -12,6 +12,8 @@ import functools
 
 import numpy as np
 
+from .recording import Entry, Messages, Recording, StorageConfig
+from .sensor_files import transform_messages
 from ..config import setting
 from ..messages.cameras import camera_info_message
 from ..messages.clouds import cloud_message
@@ -19,8 +21,6 @@ from ..messages.images import image_message
 from ..messages.stamps import header_message
 from ..records import Cloud, Frame
 from ..simulation.drive import Drive, SimulationConfig
-from .recording import Entry, Messages, Recording, StorageConfig
-from .sensor_files import transform_messages
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ from rclpy.duration import Duration
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException
 
+from .reader import BagReader
 from ..errors import CalibrationError
 from ..messages.transforms import transform_from_message
-from .reader import BagReader
 
 _LONGER_THAN_ANY_BAG = Duration(seconds=10**8)
 

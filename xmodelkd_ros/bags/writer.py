@@ -11,7 +11,6 @@ from typing import Any
 
 from rclpy.serialization import serialize_message
 
-from ..errors import BagError
 from .definitions import message_definition
 from .qos import default_qos
 from .rosbag2 import (
@@ -23,6 +22,7 @@ from .rosbag2 import (
     Writer,
     WriterError,
 )
+from ..errors import BagError
 
 STORAGES = ('mcap', 'sqlite3')
 COMPRESSIONS = ('none', 'zstd')

@@ -8,10 +8,10 @@ import functools
 from pathlib import Path
 import sys
 
-from ..config import to_mapping
 from .arguments import add_options, config_from_options
 from .command import command
 from .progress import progress
+from ..config import to_mapping
 
 
 @command

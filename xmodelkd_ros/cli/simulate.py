@@ -10,17 +10,17 @@ from pathlib import Path
 import sys
 import time
 
-from ..config import to_mapping
 from .arguments import add_options, config_from_options
 from .command import command
 from .progress import progress
+from ..config import to_mapping
 
 
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
     from ..bags.recording import check_run, write_recording
-    from ..bags.simulated import SimulatedDrivesConfig, simulated_drive
+    from ..bags.simulated import simulated_drive, SimulatedDrivesConfig
 
     parser = argparse.ArgumentParser(prog='simulate', description=__doc__)
     parser.add_argument('out', type=Path, help='folder for the bags, drive_<seed>')

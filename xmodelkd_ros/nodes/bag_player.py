@@ -14,13 +14,13 @@ from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
-from ..bags.reader import BagReader, Topic, message_class
-from ..errors import BagError, ConfigurationError
-from ..messages.stamps import stamp_message
 from .node_main import run_node
 from .parameters import declare_config, refuse_unknown_parameters
 from .playback import Playback
 from .player_config import PlayerConfig
+from ..bags.reader import BagReader, message_class, Topic
+from ..errors import BagError, ConfigurationError
+from ..messages.stamps import stamp_message
 
 _LATCHED_LIMIT = 1000
 _DISCOVERY = 0.3

@@ -14,14 +14,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 
+from .node_main import run_node
+from .parameters import declare_config, refuse_unknown_parameters
 from ..bags.qos import offered_qos
 from ..bags.reader import message_class
 from ..bags.recording import StorageConfig
 from ..bags.writer import BagWriter
 from ..config import setting
 from ..errors import BagError, ConfigurationError
-from .node_main import run_node
-from .parameters import declare_config, refuse_unknown_parameters
 
 _LOOK_PERIOD = 0.1
 _DEPTH = 100

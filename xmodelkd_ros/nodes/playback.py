@@ -7,10 +7,10 @@ import threading
 import time
 from typing import Any
 
-from ..bags.prefetching import Prefetch
-from ..bags.reader import BagReader, header_stamp
 from .pacing import Answers, Pacer, Punctuality
 from .player_config import PlayerConfig
+from ..bags.prefetching import Prefetch
+from ..bags.reader import BagReader, header_stamp
 
 
 class Playback:
