@@ -50,7 +50,7 @@ def fit_boxes(points: np.ndarray, instance: np.ndarray, tracks: list[Tracks]) ->
 
 def _fit(points: np.ndarray) -> tuple[float, ...]:
     """Return centre x, y, z, length, width, height and yaw of the box of points (M, 3)."""
-    (x, y), (length, width), angle = cv2.minAreaRect(points[:, :2])
+    (x, y), (length, width), angle = cv2.minAreaRect(points[:, :2].copy())
     if length < width:
         length, width, angle = width, length, angle + 90
     low, high = points[:, 2].min(), points[:, 2].max()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import gc
+import sys
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 import torch
@@ -86,6 +87,8 @@ class PerceptionNode(LifecycleNode):
         self._session = Session(
             self, self.config, self._cameras, self._models, self._transforms, self._outputs,
             self._logbook)
+        self.get_logger().info(
+            f'active on {self._models.points.device}, cameras: {", ".join(self._cameras) or "none"}')
         return Done.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> Done:
@@ -139,3 +142,7 @@ def _started() -> PerceptionNode:
         raise node.failure
     node.trigger_activate()
     return node
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The pipeline: instances painted on points against a slow loop, boxes, ids over cameras."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+from small_world import frame, TRACK_EVERYTHING, write_models
+from xmodelkd_ros.geometry.boxes import points_in_boxes
+from xmodelkd_ros.geometry.pairing import Pairing
+from xmodelkd_ros.inference.boxes import FEWEST_POINTS, fit_boxes
+from xmodelkd_ros.inference.painting import largest_groups, paint, PaintingConfig
+from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.inference.tracker import TrackerConfig
+from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
+from xmodelkd_ros.labels import ID_BY_NAME
+from xmodelkd_ros.records import Boxes, PointLabels, Tracks
+
+CAR, ROAD, TRUCK, PERSON = (ID_BY_NAME[name] for name in ('car', 'road', 'truck', 'person'))
+STEP = 100_000_000
+CONFIG = PipelineConfig(tracker=TrackerConfig(**TRACK_EVERYTHING))
+
+
+def tracks_of(id_map, classes):
+    ids = np.array(sorted(classes), np.uint16)
+    class_id = np.array([classes[i] for i in ids], np.uint16)
+    return Tracks(ids, class_id, np.ones(len(ids), np.float32),
+                  np.zeros((len(ids), 4), np.float32), np.asarray(id_map, np.uint16))
+
+
+def labels_of(label):
+    return PointLabels(np.array(label, np.uint16), np.ones(len(label), np.float32))
+
+
+def pairing_of(index, pixels, depth):
+    return Pairing(np.array(index), np.array(pixels, np.float32), np.array(depth, np.float32))
+
+
+def test_only_the_largest_group_in_depth_is_painted():
+    seen = tracks_of([[7] * 8], {7: CAR})
+    pairing = pairing_of(
+        range(8), [(u, 0) for u in range(8)], [10, 10.5, 11, 30, 31, 10.8, 12, 55])
+    painted = paint([(seen, pairing)], labels_of([CAR] * 8), PaintingConfig())
+    assert painted.tolist() == [7, 7, 7, 0, 0, 7, 7, 0]
+
+
+def test_points_whose_label_does_not_suit_are_not_painted():
+    seen = tracks_of([[7, 7, 7, 7, 9, 9]], {7: CAR, 9: PERSON})
+    pairing = pairing_of(range(6), [(u, 0) for u in range(6)], [10] * 6)
+    label = [CAR, TRUCK, ROAD, 0, PERSON, CAR]
+    painted = paint([(seen, pairing)], labels_of(label), PaintingConfig())
+    assert painted.tolist() == [7, 7, 0, 7, 9, 0]
+
+
+def test_the_first_camera_names_a_point_that_two_see():
+    views = [
+        (tracks_of([[0, 4]], {4: CAR}), pairing_of([0, 1], [(0, 0), (1, 0)], [9, 9])),
+        (tracks_of([[5, 5]], {5: CAR}), pairing_of([0, 1, 2], [(0, 0), (1, 0), (1, 0)], [9] * 3)),
+    ]
+    assert paint(views, labels_of([CAR] * 3), PaintingConfig()).tolist() == [5, 4, 5]
+
+
+def slow_largest_groups(track_id, depth, config):
+    inside = np.zeros(len(track_id), bool)
+    for track in set(track_id.tolist()):
+        rows = sorted(np.flatnonzero(track_id == track), key=lambda row: depth[row])
+        groups = [[rows[0]]]
+        for before, row in zip(rows, rows[1:]):
+            allowed = config.depth_gap + config.depth_gap_growth * depth[before]
+            if depth[row] - depth[before] > allowed:
+                groups.append([])
+            groups[-1].append(row)
+        inside[max(groups, key=len)] = True
+    return inside
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.floats(0.5, 60, width=32)), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_largest_groups_are_those_of_a_slow_loop(points):
+    track_id = np.array([p[0] for p in points], np.uint16)
+    depth = np.array([p[1] for p in points], np.float32)
+    config = PaintingConfig()
+    expected = slow_largest_groups(track_id, depth, config)
+    assert (largest_groups(track_id, depth, config) == expected).all()
+
+
+@given(st.floats(-1.5, 1.5), st.floats(2, 6), st.floats(0.5, 1.9), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_box_of_a_filled_box_is_that_box(yaw, length, width, seed):
+    rng = np.random.default_rng(seed)
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    local = np.concatenate([corners, rng.uniform(-1, 1, (200, 3))]) * [length / 2, width / 2, 0.8]
+    turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+    points = local.copy()
+    points[:, :2] = local[:, :2] @ turn.T
+    points = (points + [12, -5, 0.3]).astype(np.float32)
+    instance = np.full(len(points), 3, np.uint16)
+    boxes = fit_boxes(points, instance, [tracks_of([[3]], {3: CAR})])
+    np.testing.assert_allclose(boxes.center, [[12, -5, 0.3]], atol=0.02)
+    np.testing.assert_allclose(boxes.size, [[length, width, 1.6]], atol=0.02)
+    assert abs(np.sin(boxes.yaw[0] - yaw)) < 0.02
+    assert points_in_boxes(points, boxes.center, boxes.size + 0.05, boxes.yaw).all()
+
+
+def test_boxes_have_the_class_of_their_track_and_tracks_of_few_points_have_none():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(40, 3)).astype(np.float32)
+    instance = np.repeat(np.array([9, 2, 0, 5], np.uint16), [10, 20, 10 - FEWEST_POINTS + 1, 4])
+    boxes = fit_boxes(points, instance, [tracks_of([[0]], {2: CAR, 5: CAR}),
+                                         tracks_of([[0]], {9: PERSON})])
+    assert boxes.track_id.tolist() == [2, 9] and boxes.class_id.tolist() == [CAR, PERSON]
+    empty = fit_boxes(points, np.zeros(40, np.uint16), [])
+    assert all(len(getattr(empty, field.name)) == 0 for field in dataclasses.fields(Boxes))
+    assert empty.center.shape == (0, 3)
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    point, video = write_models(tmp_path_factory.mktemp('models'))
+    return PointSegmenter(point), VideoSegmenter(video)
+
+
+def test_each_point_has_a_row_and_ids_are_of_one_camera_each(models):
+    perceive = Perception(*models, CONFIG)
+    for number in range(3):
+        result = perceive(frame(number * STEP, ('front', 'left'), seed=number))
+        assert len(result.labels.label) == len(result.instance) == len(result.points)
+        front, left = (set(result.tracks[name].track_id.tolist()) for name in ('front', 'left'))
+        assert front and left and not front & left
+        assert set(result.instance.tolist()) <= front | left | {0}
+    assert result.instance.any()
+    assert set(result.boxes.track_id.tolist()) <= set(result.instance.tolist())
+
+
+def test_a_picture_that_comes_twice_is_seen_once(models):
+    seen = []
+    perceive = Perception(
+        models[0], lambda images: seen.append(len(images)) or models[1](images), CONFIG)
+    first = frame(0)
+    second = dataclasses.replace(first, cloud=frame(STEP // 2, seed=1).cloud)
+    one, two = perceive(first), perceive(second)
+    assert seen == [1] and one.tracks['front'] is two.tracks['front']
+
+
+def test_a_missing_camera_costs_its_instances_and_no_label(models):
+    perceive = Perception(*models, CONFIG)
+    whole = perceive(frame(0))
+    alone = perceive(dataclasses.replace(frame(0), views={}))
+    assert (whole.labels.label == alone.labels.label).all()
+    assert not alone.instance.any() and alone.tracks == {} and len(alone.boxes.track_id) == 0
+
+
+def test_without_video_segmenter_there_are_no_tracks(models):
+    result = Perception(models[0])(frame(0))
+    assert result.tracks == {} and not result.instance.any()
+
+
+def test_reset_forgets_tracks_and_not_which_ids_were_given(models):
+    perceive = Perception(*models, CONFIG)
+    before = perceive(frame(0)).tracks['front'].track_id
+    perceive.reset()
+    after = perceive(frame(0)).tracks['front'].track_id
+    assert len(before) == len(after) and after.min() > before.max()
+
+
+def test_cloud_of_unusable_points_is_legal(models):
+    perceive = Perception(*models, CONFIG)
+    bad = frame(0)
+    bad.cloud.points[::2] = np.nan
+    bad.cloud.points[1::2] = np.inf
+    result = perceive(bad)
+    assert not result.labels.label.any() and not result.instance.any()
