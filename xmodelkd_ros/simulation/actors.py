@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from ..labels import ID_BY_NAME
 from .meshes import Mesh
 from .people import Articulated, cyclist, pedestrian, rigid
-from .streets import JUNCTION, STEP, Network, make_route, resample
-from .vehicles import CAR_COLOURS, CARS, bus, car, truck
+from .streets import JUNCTION, make_route, Network, resample, STEP
+from .vehicles import bus, car, CAR_COLOURS, CARS, truck
+from ..labels import ID_BY_NAME
 
 WALK, PEDAL = 1.5, 4.0
 """Distance per turn of the limbs of pedestrians and cyclists, m."""

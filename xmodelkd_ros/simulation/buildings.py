@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..labels import ID_BY_NAME
 from .materials import Material
-from .meshes import Mesh, box, join, polygons, tube
+from .meshes import box, join, Mesh, polygons, tube
+from ..labels import ID_BY_NAME
 
 BUILDING, FENCE = ID_BY_NAME['building'], ID_BY_NAME['fence']
 PLASTERS = np.array([
@@ -84,7 +84,8 @@ def building(
     else:
         lid = (length + 0.3, depth + 0.3, 0.5)
         parts.append(box((0, 0, height + 0.2), lid, Material.CONCRETE, 0.6 * colour + 0.1))
-    parts.append(box((0, 0, 0.2), (length + 0.1, depth + 0.1, 0.8), Material.CONCRETE, 0.45 * colour))
+    plinth = (length + 0.1, depth + 0.1, 0.8)
+    parts.append(box((0, 0, 0.2), plinth, Material.CONCRETE, 0.45 * colour))
     if floors > 2 and rng.random() < 0.4:
         parts += _balconies(length, depth, height, floors, rng)
     return join(parts).named(BUILDING)
@@ -109,8 +110,8 @@ def kiosk(rng: np.random.Generator) -> Mesh:
         box((0, 0, 1.15), (2.6, 1.7, 2.3), Material.PLASTIC, colour),
         box((0, -0.3, 2.4), (3.0, 2.6, 0.15), Material.METAL, (0.25, 0.26, 0.27)),
     ]
-    face = np.array([[(-1.0, -0.87, 1.0), (1.0, -0.87, 1.0), (1.0, -0.87, 1.9), (-1.0, -0.87, 1.9)]])
-    parts.append(polygons(face, Material.GLASS, (0.04, 0.05, 0.05)))
+    hatch = np.array([(-1, -0.87, 1), (1, -0.87, 1), (1, -0.87, 1.9), (-1, -0.87, 1.9)])
+    parts.append(polygons(hatch[None], Material.GLASS, (0.04, 0.05, 0.05)))
     return join(parts).named(BUILDING)
 
 
@@ -129,7 +130,7 @@ def fence(length: float, rng: np.random.Generator) -> Mesh:
         rng.integers(2) if wood else 2
     ] * rng.uniform(0.7, 1.2)
     material = Material.WOOD if wood else Material.METAL
-    gap, width = ((0.14, 0.13), (0.16, 0.09), (0.13, 0.022))[0 if kind == 1 else 1 if kind == 2 else 2]
+    gap, width = ((0.14, 0.13), (0.16, 0.09), (0.13, 0.022))[min(int(kind), 3) - 1]
     return join(_pickets(length, height, gap, width, material, colour)).named(FENCE)
 
 
@@ -140,8 +141,10 @@ def _pickets(
     z = np.broadcast_to((0.06, 0.06, height, height), x.shape)
     pales = polygons(np.stack([x, np.full_like(x, 0.02), z], axis=2), material, colour)
     parts = [pales]
-    for level in (0.2 * height, 0.8 * height):
-        parts.append(box((0, 0, level), (length, 0.05, 0.08), material, 0.9 * colour))
+    parts += [
+        box((0, 0, level), (length, 0.05, 0.08), material, 0.9 * colour)
+        for level in (0.2 * height, 0.8 * height)
+    ]
     for post in np.linspace(-0.5 * length, 0.5 * length, max(2, int(length / 2.5))):
         start, end = (post, -0.03, 0), (post, -0.03, height + 0.08)
         parts.append(tube(start, end, 0.05, material, 0.8 * colour, 5))

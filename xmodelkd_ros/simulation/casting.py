@@ -7,10 +7,10 @@ import dataclasses
 
 import numpy as np
 
-from ..errors import MissingDependencyError
 from .ground import Ground
 from .materials import GROUND_LABEL, Material
 from .meshes import Mesh
+from ..errors import MissingDependencyError
 
 try:
     from embreex.mesh_construction import TriangleMesh

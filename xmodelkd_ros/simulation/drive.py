@@ -7,19 +7,19 @@ import dataclasses
 
 import numpy as np
 
+from .casting import Scene
+from .lidar import column_times, GROUPS, sweep
+from .lighting import make_light
+from .meshes import join
+from .mounting import base_from_camera, BASE_FROM_LIDAR, HEADINGS, make_camera
+from .pictures import pixel_rays, render
+from .profiles import lidar_profile, PROFILES
+from .town import make_town
+from .traffic import make_traffic
 from ..config import setting
 from ..geometry.cameras import Camera
 from ..geometry.transforms import invert
 from ..records import Cloud, Frame, Picture, View
-from .casting import Scene
-from .lidar import GROUPS, column_times, sweep
-from .lighting import make_light
-from .meshes import join
-from .mounting import BASE_FROM_LIDAR, HEADINGS, base_from_camera, make_camera
-from .pictures import pixel_rays, render
-from .profiles import PROFILES, lidar_profile
-from .town import make_town
-from .traffic import make_traffic
 
 EPOCH = 1_700_000_000_000_000_000
 """Stamp of the first cloud of seed 0, ns; each further seed starts an hour later."""
@@ -165,9 +165,10 @@ class Drive:
         half_angle = float(np.abs(np.arctan2(rays[..., 0], rays[..., 2])).max()) + 0.1
         second = (exposed - self.start) * 1e-9
         scene = self._moving(second, HEADINGS[name], half_angle, 20.0)
+        rng = np.random.default_rng((self.config.seed, 11, index, number))
         rgb, label, instance = render(
-            rays, odom_from_camera, (self._world, scene), self.town.ground,
-            self.light, self.town.lamps, np.random.default_rng((self.config.seed, 11, index, number)),
+            rays, odom_from_camera, (self._world, scene), self.town.ground, self.light,
+            self.town.lamps, rng,
         )
         picture = Picture(exposed, rgb, label, instance, name)
         return View(name, picture, self.cameras[name], invert(odom_from_camera) @ odom_from_lidar)
@@ -200,7 +201,8 @@ class Drive:
         wanted[0] = False
         heights = self.town.ground.heights(places[:, :2])
         return Scene(join(
-            traffic.mesh(k, along[k], places[k], heights[k]) for k in np.flatnonzero(wanted)
+            traffic.mesh(k, along[k], places[k], heights[k])
+            for k in np.flatnonzero(wanted).tolist()
         ))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..labels import ID_BY_NAME
 from .materials import Material
-from .meshes import Mesh, box, join, polygons, tube
+from .meshes import box, join, Mesh, polygons, tube
+from ..labels import ID_BY_NAME
 
 POLE, SIGN = ID_BY_NAME['pole'], ID_BY_NAME['sign']
 FENCE, BUILDING = ID_BY_NAME['fence'], ID_BY_NAME['building']
@@ -42,7 +42,7 @@ def _plate(outline: np.ndarray, height: float, style: float) -> list[Mesh]:
     reach = np.abs(outline).max()
     size = len(outline)
     front = np.stack([np.full(size, -0.06), outline[:, 0], outline[:, 1] + height], axis=1)
-    texture = np.stack([outline[:, 0] / reach, outline[:, 1] / reach, np.full(size, style)], axis=1)
+    texture = np.column_stack([outline / reach, np.full(size, style)])
     face = polygons(front[None], Material.SIGN, (0.8, 0.8, 0.8), texture[None])
     back = polygons(front[None] + (0.02, 0, 0), Material.METAL, (0.35, 0.35, 0.36))
     return [face, back]
@@ -70,7 +70,8 @@ def traffic_light(rng: np.random.Generator) -> Mesh:
     """Return a traffic light facing -x; the housing counts as a sign."""
     height, lit = rng.uniform(2.3, 3.0), int(rng.choice(3, p=(0.5, 0.1, 0.4)))
     pole = tube((0, 0, -0.1), (0, 0, height), 0.06, Material.METAL, (0.12, 0.13, 0.12), 7)
-    housing = [box((-0.12, 0, height + 0.1), (0.2, 0.32, 0.95), Material.PLASTIC, (0.02, 0.02, 0.02))]
+    black = (0.02, 0.02, 0.02)
+    housing = [box((-0.12, 0, height + 0.1), (0.2, 0.32, 0.95), Material.PLASTIC, black)]
     colours = np.array([(1.0, 0.03, 0.02), (1.0, 0.5, 0.02), (0.05, 0.9, 0.3)])
     turn = np.arange(8) * np.pi / 4
     for k in range(3):
@@ -87,7 +88,9 @@ def traffic_light(rng: np.random.Generator) -> Mesh:
 def bin_or_box(rng: np.random.Generator) -> Mesh:
     """Return a bin, a skip or a switch box: low boxes, which count as fence."""
     kind = rng.integers(3)
-    colours = np.array([(0.05, 0.15, 0.07), (0.05, 0.08, 0.2), (0.25, 0.25, 0.24), (0.3, 0.22, 0.03)])
+    colours = np.array([
+        (0.05, 0.15, 0.07), (0.05, 0.08, 0.2), (0.25, 0.25, 0.24), (0.3, 0.22, 0.03),
+    ])
     colour = rng.choice(colours) * rng.uniform(0.7, 1.3)
     if kind == 0:
         body = box((0, 0, 0.5), (0.6, 0.6, 1.0), Material.PLASTIC, colour)

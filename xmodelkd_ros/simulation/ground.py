@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .materials import GROUND_COLOUR, IS_RAISED, Material
-from .streets import EXTENT, JUNCTION, STEP, Network, Street
+from .streets import EXTENT, JUNCTION, Network, STEP, Street
 
 CELL = 0.05
 """Side of a cell of the map, m."""
@@ -28,7 +28,7 @@ class Ground:
     kerb
         Height of pavements and verges over the road, m.
     colours
-        (34, 3) float32 linear albedo of each material in this town.
+        (35, 3) float32 linear albedo of each material in this town.
 
     """
 
@@ -74,7 +74,8 @@ class Ground:
         lower = -origins[:, 2] / down
         far = (directions[:, 2] > -1e-4) | (lower > 400)
         top = self._along(origins, directions, np.where(far, 0, upper))
-        distance, material = np.where(IS_RAISED[top], upper, lower), top
+        material = top
+        distance: np.ndarray = np.where(IS_RAISED[top], upper, lower)
         sunk = np.flatnonzero(~IS_RAISED[top] & ~far)
         bottom = self._along(origins[sunk], directions[sunk], lower[sunk])
         material[sunk] = bottom
@@ -114,6 +115,7 @@ def _fill(surface: np.ndarray, polygon: np.ndarray, material: int) -> None:
 
 
 def disc(surface: np.ndarray, middle: np.ndarray, radius: float, material: int) -> None:
+    """Paint a disc of `radius` m about a place (2,)."""
     angle = np.arange(48) * np.pi / 24
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     _fill(surface, middle + radius * circle, material)
@@ -144,8 +146,9 @@ def make_ground(network: Network, rng: np.random.Generator) -> Ground:
     for street in network.streets:
         _road(surface, street, rng)
         _markings(surface, street, rng)
-    tint = rng.uniform(0.92, 1.08, (len(Material), 3)) * rng.uniform(0.72, 1.25, (len(Material), 1))
-    colours = (GROUND_COLOUR * tint).astype(np.float32)
+    tint = rng.uniform(0.92, 1.08, GROUND_COLOUR.shape)
+    tone = rng.uniform(0.72, 1.25, (len(Material), 1))
+    colours = (GROUND_COLOUR * (tint * tone)).astype(np.float32)
     return Ground(surface, float(rng.uniform(0.05, 0.13)), colours)
 
 
@@ -207,7 +210,8 @@ def _markings(surface: np.ndarray, street: Street, rng: np.random.Generator) -> 
                 _bar(surface, street, first, sign * street.lane, sign * street.edge(side))
                 strip(surface, street, sign * (street.lane - 0.05), sign * (street.lane + 0.05),
                       Material.MARKING, first, last - 1)
-    for first, crossed in ((JUNCTION - 1.5, True), (street.length - JUNCTION - 1.5, street.end >= 0)):
+    entries = ((JUNCTION - 1.5, True), (street.length - JUNCTION - 1.5, street.end >= 0))
+    for first, crossed in entries:
         if crossed and rng.random() < 0.6:
             for d in np.arange(-street.lane + 0.3, street.lane - 0.3, 1.0):
                 strip(surface, street, d, d + 0.5, Material.MARKING, first,

@@ -7,9 +7,9 @@ import dataclasses
 
 import numpy as np
 
-from .casting import Hits, Scene, cast_at_ground, finish, merge
+from .casting import cast_at_ground, finish, Hits, merge, Scene
 from .ground import Ground
-from .materials import GROUND_COLOUR, REFLECTIVITY, RETROREFLECTIVE, SPREAD, Material
+from .materials import GROUND_COLOUR, Material, REFLECTIVITY, RETROREFLECTIVE, SPREAD
 from .profiles import LidarProfile
 from .textures import add_detail
 
@@ -88,16 +88,10 @@ def sweep(
         Source of noise and dropout.
 
     """
-    columns, beams = len(poses), len(profile.elevations_deg)
-    local = beam_directions(profile, columns)
-    directions = np.einsum('cij,cbj->cbi', poses[:, :3, :3], local).reshape(-1, 3)
-    rise = np.array(profile.heights_m or (0.0,) * beams)
-    origins = poses[:, None, :3, 3] + rise[:, None] * poses[:, None, :3, 2]
-    origins = origins.reshape(-1, 3)
-    directions, origins = directions.astype(np.float32), origins.astype(np.float32)
+    origins, directions = _rays(profile, poses)
     hits = cast_at_ground(ground, origins, directions)
     merge(hits, world, origins, directions)
-    edges = np.linspace(0, columns, GROUPS + 1).round().astype(int) * beams
+    edges = np.linspace(0, len(poses), GROUPS + 1).round().astype(int) * len(profile.elevations_deg)
     for group in range(GROUPS):
         rows = slice(edges[group], edges[group + 1])
         merge(hits.part(rows), moving(group), origins[rows], directions[rows])
@@ -108,12 +102,23 @@ def sweep(
     noise = rng.normal(0, profile.range_noise, len(directions)).astype(np.float32)
     noise += rng.normal(0, 0.03, len(noise)).astype(np.float32) * (hits.material == Material.GRASS)
     position = hits.position + noise[:, None] * directions
-    column, beam = np.divmod(np.arange(len(directions)), beams)
+    column, beam = np.divmod(np.arange(len(directions)), len(profile.elevations_deg))
     order = np.flatnonzero(kept)
     order = order[np.lexsort((column[order], beam[order]))]
     return Sweep(
         position[order], beam[order], column[order], intensity[order],
         hits.label[order].astype(np.uint16), hits.instance[order],
+    )
+
+
+def _rays(profile: LidarProfile, poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return origins and directions (columns * beams, 3) float32, fixed frame, by column."""
+    local = beam_directions(profile, len(poses))
+    directions = np.einsum('cij,cbj->cbi', poses[:, :3, :3], local)
+    rise = np.array(profile.heights_m or (0.0,) * len(profile.elevations_deg))
+    origins = poses[:, None, :3, 3] + rise[:, None] * poses[:, None, :3, 2]
+    return (
+        origins.reshape(-1, 3).astype(np.float32), directions.reshape(-1, 3).astype(np.float32)
     )
 
 

@@ -131,7 +131,8 @@ def shade(
     ambient = light.sky_colour * up + light.bounce * (1 - up)
     if light.has_sun:
         facing = np.maximum(hits.normal @ light.sun, 0) * visible
-        irradiance = ambient * (0.75 + 0.25 * visible[:, None]) + light.sun_colour * facing[:, None]
+        irradiance = ambient * (0.75 + 0.25 * visible[:, None])
+        irradiance += light.sun_colour * facing[:, None]
     else:
         irradiance = ambient * (0.35 + 0.65 * visible[:, None])
     radiance = albedo * (irradiance + extra)

@@ -91,21 +91,21 @@ _PROPERTIES = {
 _TABLE = np.array([_PROPERTIES[m] for m in Material], np.float32)
 
 REFLECTIVITY, SPREAD, GRAIN, GRAIN_SCALE, GLOSS = _TABLE.T.copy()
-"""(34,) float32 each, by material."""
+"""(35,) float32 each, by material."""
 
 RETROREFLECTIVE = np.isin(np.arange(len(Material)), (_M.SIGN, _M.PLATE, _M.TAILLIGHT))
-"""(34,) bool: whether a material sends light back to where it came from."""
+"""(35,) bool: whether a material sends light back to where it came from."""
 
 ROAD_SURFACES = (_M.ASPHALT, _M.PATCH, _M.MARKING, _M.MANHOLE, _M.COBBLES)
 SIDEWALK_SURFACES = (_M.PAVING, _M.SLABS, _M.KERB)
 
 GROUND_LABEL = np.full(len(Material), ID_BY_NAME['terrain'], np.uint8)
-"""(34,) uint8: class id of the ground by its material."""
+"""(35,) uint8: class id of the ground by its material."""
 GROUND_LABEL[list(ROAD_SURFACES)] = ID_BY_NAME['road']
 GROUND_LABEL[list(SIDEWALK_SURFACES)] = ID_BY_NAME['sidewalk']
 
-IS_RAISED = ID_BY_NAME['road'] != GROUND_LABEL
-"""(34,) bool: whether the ground of a material lies at kerb height."""
+IS_RAISED: np.ndarray = ~np.isin(np.arange(len(Material)), ROAD_SURFACES)
+"""(35,) bool: whether the ground of a material lies at kerb height."""
 
 _GROUND_COLOURS = {
     _M.GRASS: (0.10, 0.17, 0.04), _M.DIRT: (0.20, 0.14, 0.09), _M.ASPHALT: (0.13, 0.13, 0.135),
@@ -114,6 +114,6 @@ _GROUND_COLOURS = {
     _M.MANHOLE: (0.07, 0.065, 0.06), _M.SLABS: (0.36, 0.33, 0.29),
 }
 GROUND_COLOUR = np.zeros((len(Material), 3), np.float32)
-"""(34, 3) float32 linear RGB: usual albedo of the ground by material."""
+"""(35, 3) float32 linear RGB: usual albedo of the ground by material."""
 for _material, _colour in _GROUND_COLOURS.items():
     GROUND_COLOUR[_material] = _colour

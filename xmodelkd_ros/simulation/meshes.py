@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-Colour = Sequence[float]
+Vector = Sequence[float] | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def placement(x: float, y: float, yaw: float = 0.0, z: float = 0.0) -> np.ndarra
 
 
 def polygons(
-    corners: np.ndarray, material: int, color: Colour, texture: np.ndarray | None = None
+    corners: np.ndarray, material: int, color: Vector, texture: np.ndarray | None = None
 ) -> Mesh:
     """
     Return convex polygons as fans of triangles.
@@ -105,7 +105,7 @@ def polygons(
     )
 
 
-def loft(rings: np.ndarray, material: int, color: Colour, closed: bool = True) -> Mesh:
+def loft(rings: np.ndarray, material: int, color: Vector, closed: bool = True) -> Mesh:
     """
     Return the skin through rings of corners, with both ends closed.
 
@@ -129,13 +129,13 @@ def loft(rings: np.ndarray, material: int, color: Colour, closed: bool = True) -
     return join(parts)
 
 
-def box(center: Colour, size: Colour, material: int, color: Colour) -> Mesh:
+def box(center: Vector, size: Vector, material: int, color: Vector) -> Mesh:
     """Return an upright box of `size` about `center`, m."""
     return tapered_box(center, size, size[:2], material, color)
 
 
 def tapered_box(
-    center: Colour, size: Colour, top: Colour, material: int, color: Colour, shift: float = 0.0
+    center: Vector, size: Vector, top: Vector, material: int, color: Vector, shift: float = 0.0
 ) -> Mesh:
     """Return a box whose top is `top` = (length, width), moved by `shift` along x."""
     square = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
@@ -147,11 +147,11 @@ def tapered_box(
 
 
 def tube(
-    start: Colour,
-    end: Colour,
+    start: Vector,
+    end: Vector,
     radius: float | tuple[float, float],
     material: int,
-    color: Colour,
+    color: Vector,
     sides: int = 6,
 ) -> Mesh:
     """Return a tube from `start` to `end`, m; two radii make it taper."""
@@ -168,7 +168,7 @@ def tube(
 
 
 def extrusion(
-    outline: np.ndarray, half_width: float | np.ndarray, material: int, color: Colour
+    outline: np.ndarray, half_width: float | np.ndarray, material: int, color: Vector
 ) -> Mesh:
     """
     Return the solid between y = -half_width and +half_width over an outline in the x-z plane.
@@ -191,7 +191,7 @@ def extrusion(
 
 
 def ellipsoid(
-    center: Colour, radii: Colour, material: int, color: Colour, sides: int = 8, rows: int = 5
+    center: Vector, radii: Vector, material: int, color: Vector, sides: int = 8, rows: int = 5
 ) -> Mesh:
     """Return an upright ellipsoid of `rows` bands with `sides` faces each."""
     latitude = np.linspace(-0.5 * np.pi, 0.5 * np.pi, rows + 1)

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from .actors import WALK, Actor
+from .actors import Actor, WALK
 from .streets import STEP
 
 TICK = 0.1

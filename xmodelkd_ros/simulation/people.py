@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 
 from .materials import Material
-from .meshes import Mesh, box, ellipsoid, join, polygons, tapered_box, tube
+from .meshes import box, ellipsoid, join, Mesh, polygons, tapered_box, tube
 
-SKIN_COLOURS = np.array([(0.55, 0.35, 0.25), (0.42, 0.24, 0.15), (0.20, 0.10, 0.06), (0.62, 0.42, 0.32)])
+SKIN_COLOURS = np.array([
+    (0.55, 0.35, 0.25), (0.42, 0.24, 0.15), (0.20, 0.10, 0.06), (0.62, 0.42, 0.32),
+])
 CLOTH_COLOURS = np.array([
     (0.03, 0.03, 0.04), (0.10, 0.12, 0.20), (0.5, 0.05, 0.05), (0.55, 0.5, 0.4), (0.7, 0.7, 0.7),
     (0.05, 0.25, 0.12), (0.6, 0.45, 0.05), (0.25, 0.08, 0.3), (0.08, 0.2, 0.5), (0.2, 0.12, 0.07),
@@ -96,9 +98,8 @@ def pedestrian(rng: np.random.Generator) -> Articulated:
         )
         limbs.append((coat, still, 0.0))
     if rng.random() < 0.3:
-        bag = box(
-            (-0.22, 0, shoulder - 0.2), (0.18, 0.3, 0.42), Material.CLOTH, rng.choice(CLOTH_COLOURS)
-        )
+        colour = rng.choice(CLOTH_COLOURS)
+        bag = box((-0.22, 0, shoulder - 0.2), (0.18, 0.3, 0.42), Material.CLOTH, colour)
         limbs.append((bag, still, 0.0))
     return assemble(limbs)
 
@@ -113,9 +114,8 @@ def _leg(side: int, hip: float, radius: float, colour: np.ndarray) -> list:
 def _arm(
     side: int, shoulder: float, hip: float, y: float, sleeve: np.ndarray, skin: np.ndarray
 ) -> list:
-    arm = tube(
-        (0.03, side * y, hip + 0.05), (0, side * 0.92 * y, shoulder), 0.05, Material.CLOTH, sleeve, 5
-    )
+    wrist, joint = (0.03, side * y, hip + 0.05), (0, side * 0.92 * y, shoulder)
+    arm = tube(wrist, joint, 0.05, Material.CLOTH, sleeve, 5)
     hand = ellipsoid((0.04, side * y, hip), (0.05, 0.04, 0.08), Material.SKIN, skin, 4, 2)
     return [(arm, (0.0, shoulder), -0.4 * side), (hand, (0.0, shoulder), -0.4 * side)]
 
@@ -139,7 +139,9 @@ def bicycle(rng: np.random.Generator) -> Mesh:
     colour, metal = rng.choice(CLOTH_COLOURS) * 0.9, Material.METAL
     rear, front, crank = (-0.52, 0, 0.34), (0.55, 0, 0.34), (-0.08, 0, 0.3)
     seat, head, bar = (-0.22, 0, 0.85), (0.36, 0, 0.9), (0.33, 0, 1.02)
-    frame = [(rear, crank), (rear, seat), (crank, seat), (crank, head), (seat, head), (head, front)]
+    frame = [
+        (rear, crank), (rear, seat), (crank, seat), (crank, head), (seat, head), (head, front),
+    ]
     parts = [tube(a, b, 0.025, metal, colour, 4) for a, b in frame]
     parts += [_wheel(-0.52, 0.34), _wheel(0.55, 0.34)]
     parts.append(tube((0.33, -0.27, 1.02), (0.33, 0.27, 1.02), 0.02, metal, (0.1, 0.1, 0.1), 4))

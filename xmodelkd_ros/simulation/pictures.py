@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .casting import cast, Hits, Scene
+from .ground import Ground
+from .lighting import lamp_light, Light, shade
+from .textures import add_detail, albedo
 from ..geometry.cameras import Camera
 from ..labels import SKY
-from .casting import Hits, Scene, cast
-from .ground import Ground
-from .lighting import Light, lamp_light, shade
-from .textures import add_detail, albedo
 
 
 def pixel_rays(camera: Camera) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..labels import ID_BY_NAME
 from .materials import Material
-from .meshes import Mesh, box, ellipsoid, join, polygons, tube
+from .meshes import box, ellipsoid, join, Mesh, polygons, tube
+from ..labels import ID_BY_NAME
 
 VEGETATION, TRUNK = ID_BY_NAME['vegetation'], ID_BY_NAME['trunk']
 GREENS = np.array([
@@ -20,7 +20,7 @@ _GREEN_SHARES = np.array([0.22, 0.2, 0.2, 0.14, 0.14, 0.06, 0.04])
 def foliage(
     center: np.ndarray, radii: np.ndarray, count: int, size: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return (count, 3, 3) random leaf triangles of about `size` m in an ellipsoid's outer part."""
+    """Return (count, 3, 3) random leaf triangles of `size` m near an ellipsoid's surface."""
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     middle = direction * rng.uniform(0.72, 1.08, (count, 1)) * radii + center

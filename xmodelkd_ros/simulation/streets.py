@@ -139,7 +139,8 @@ def make_network(rng: np.random.Generator) -> Network:
         for j in range(GRID):
             node = i * GRID + j
             if i + 1 < GRID:
-                streets.append(_street(node, node + GRID, pose(node, 0), pose(node + GRID, 0), rng))
+                far = node + GRID
+                streets.append(_street(node, far, pose(node, 0), pose(far, 0), rng))
             if j + 1 < GRID:
                 streets.append(_street(node, node + 1, pose(node, 1), pose(node + 1, 1), rng))
             for quarter, leaves in enumerate((i == GRID - 1, j == GRID - 1, i == 0, j == 0)):

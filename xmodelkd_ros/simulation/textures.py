@@ -113,7 +113,8 @@ def _sign_faces(texture: np.ndarray) -> np.ndarray:
     x, y, style = texture.T
     style, reach = np.floor(style), np.hypot(x, y)
     symbol = ((np.abs(x) < 0.14) & (np.abs(y) < 0.45)) | ((np.abs(y) < 0.14) & (np.abs(x) < 0.35))
-    text = (np.abs(np.mod(6 * y, 1.0) - 0.5) < 0.22) & (np.abs(x) < 0.8) & (white(14 * x, 6 * y) > -0.6)
+    lines = (np.abs(np.mod(6 * y, 1.0) - 0.5) < 0.22) & (np.abs(x) < 0.8)
+    text = lines & (white(14 * x, 6 * y) > -0.6)
     rim = np.minimum(y + 0.5, 1 - y - 1.73 * np.abs(x)) < 0.16
     looks = (
         (style == 0, reach > 0.74, _RED, symbol, _BLACK, _WHITE),
@@ -125,7 +126,8 @@ def _sign_faces(texture: np.ndarray) -> np.ndarray:
     )
     colour = np.zeros((len(x), 3), np.float32)
     for chosen, border, border_colour, mark, mark_colour, field in looks:
-        face = np.where(border[:, None], border_colour, np.where(mark[:, None], mark_colour, field))
+        inner = np.where(mark[:, None], mark_colour, field)
+        face = np.where(border[:, None], border_colour, inner)
         colour = np.where(chosen[:, None], face, colour)
     return colour.astype(np.float32)
 
@@ -152,7 +154,8 @@ def _joints(hits: Hits, a: np.ndarray, b: np.ndarray, fade: np.ndarray) -> np.nd
     ):
         rows = np.flatnonzero(hits.material == material)
         tone[rows] = _cells(a[rows] / wide, b[rows] / high, gap, vary, fade[rows])
-    for material, wide, high in ((_M.BRICK, 0.30, 0.11), (_M.ROOF, 0.35, 0.30), (_M.WOOD, 0.14, 9)):
+    courses = ((_M.BRICK, 0.30, 0.11), (_M.ROOF, 0.35, 0.30), (_M.WOOD, 0.14, 9.0))
+    for material, wide, high in courses:
         rows = np.flatnonzero(hits.material == material)
         course = up[rows] / high
         flat = hits.texture[rows, 0] + hits.texture[rows, 1]

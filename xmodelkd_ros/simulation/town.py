@@ -6,15 +6,15 @@ import dataclasses
 
 import numpy as np
 
-from ..labels import ID_BY_NAME
 from . import buildings, furniture, plants
-from .ground import Ground, disc, make_ground, strip
-from .meshes import Mesh, join, placement
+from .ground import Ground, make_ground
+from .meshes import join, Mesh, placement
 from .people import bicycle
-from .streets import EXTENT, JUNCTION, STEP, Network, Street, make_network
-from .vehicles import CAR_COLOURS, CARS, car, truck
+from .plots import corridor, Plots
+from .streets import EXTENT, JUNCTION, make_network, Network, STEP, Street
+from .vehicles import car, CAR_COLOURS, CARS, truck
+from ..labels import ID_BY_NAME
 
-_CELL = 0.5
 SIGNS = {'left': 1, 'right': -1}
 
 
@@ -41,39 +41,6 @@ class Town:
     mesh: Mesh
     lamps: np.ndarray
     instances: int
-
-
-class Plots:
-    """Which places are still free to build on."""
-
-    def __init__(self, network: Network) -> None:
-        fine = np.zeros((round(2 * EXTENT / 0.05),) * 2, np.uint8)
-        for street in network.streets:
-            left, right = (corridor(street, side) for side in ('left', 'right'))
-            strip(fine, street, -right, left, 1)
-        for middle in network.junctions:
-            disc(fine, middle, 11.5, 1)
-        self._taken = fine[5::10, 5::10] > 0
-
-    def claim(self, pose: np.ndarray, length: float, width: float) -> bool:
-        """Take an area about a pose if all of it is free and in the town; say whether."""
-        x = np.arange(-0.5 * length, 0.5 * length + 0.3, 0.4)
-        y = np.arange(-0.5 * width, 0.5 * width + 0.3, 0.4)
-        grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-        places = grid @ pose[:2, :2].T + pose[:2, 3]
-        if np.abs(places).max() >= EXTENT - 1:
-            return False
-        column, row = ((places + EXTENT) / _CELL).astype(int).T
-        if self._taken[row, column].any():
-            return False
-        self._taken[row, column] = True
-        return True
-
-
-def corridor(street: Street, side: str) -> float:
-    """Return the distance from the middle of a street to the far edge of its pavement, m."""
-    border = getattr(street, side)
-    return street.edge(side) + 0.15 + border.verge + border.sidewalk
 
 
 class Builder:
@@ -147,7 +114,8 @@ def line_with_plots(builder: Builder, street: Street, side: str) -> None:
             continue
         row = frontage == 'row'
         length, depth = rng.uniform(8, 17) if row else rng.uniform(8, 12), rng.uniform(8, 11)
-        setback = {'row': 0.4, 'houses': 4.0, 'gardens': 8.0}[frontage] + rng.uniform(0, 2) * (not row)
+        setback = {'row': 0.4, 'houses': 4.0, 'gardens': 8.0}[frontage]
+        setback += rng.uniform(0, 2) * (not row)
         floors = int(rng.integers(2, 6)) if row else int(rng.integers(1, 3))
         pose = builder.facing(street, side, at + 0.5 * length, edge + setback + 0.5 * depth)
         if builder.plots.claim(placement(*pose), length, depth):
@@ -193,10 +161,10 @@ def line_with_furniture(builder: Builder, street: Street, side: str) -> None:
         x, y, yaw = builder.facing(street, side, entry, kerb + 0.6)
         builder.put(furniture.traffic_light(rng), x, y, yaw + np.pi)
     far = corridor(street, side) - 0.45
-    for make in (furniture.bin_or_box, buildings.kiosk):
+    for make, beyond in ((furniture.bin_or_box, 0.0), (buildings.kiosk, 1.2)):
         for at in rng.uniform(JUNCTION, last, rng.integers(0, 3 if border.sidewalk > 1.8 else 1)):
-            x, y, yaw = builder.facing(street, side, at, far + (1.2 if make is buildings.kiosk else 0))
-            if builder.plots.claim(placement(x, y, yaw), 0.3, 0.3) or make is not buildings.kiosk:
+            x, y, yaw = builder.facing(street, side, at, far + beyond)
+            if builder.plots.claim(placement(x, y, yaw), 0.3, 0.3) or not beyond:
                 builder.put(make(rng), x, y, yaw)
     for at in rng.uniform(JUNCTION, last, rng.integers(0, 5)):
         x, y, yaw = builder.facing(street, side, at, far + rng.uniform(-0.3, 0))

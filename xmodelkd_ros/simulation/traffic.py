@@ -9,8 +9,8 @@ import numpy as np
 
 from .actors import Actor, make_actors
 from .meshes import Mesh, placement
-from .motion import TICK, WARM_UP, Movers, bumped, drive
-from .streets import STEP, Network
+from .motion import bumped, drive, Movers, TICK, WARM_UP
+from .streets import Network, STEP
 
 _ATTEMPTS = 6
 
@@ -69,7 +69,8 @@ class Traffic:
         """Return the mesh of an actor `along` its route, at a place (3,) on ground at `height`."""
         figure, stride = self.actors[actor].figure, self.actors[actor].stride
         mesh = figure.at(2 * np.pi * along / stride) if stride else figure.mesh
-        return mesh.moved(placement(*place, height))
+        x, y, heading = place
+        return mesh.moved(placement(x, y, heading, height))
 
 
 def make_traffic(
@@ -104,8 +105,12 @@ def make_traffic(
         if not out.any():
             break
         actors = [a for a, gone in zip(actors, out, strict=True) if not gone]
-    named = [
-        dataclasses.replace(a, figure=a.figure.named(int(a.figure.mesh.label[0]), first_instance + k))
-        for k, a in enumerate(actors)
-    ]
-    return Traffic(tuple(named), travelled[:, : len(named)])
+    named = tuple(_numbered(a, first_instance + k) for k, a in enumerate(actors))
+    return Traffic(named, travelled[:, : len(named)])
+
+
+def _numbered(actor: Actor, instance: int) -> Actor:
+    figure = actor.figure
+    return dataclasses.replace(
+        actor, figure=figure.named(int(figure.mesh.label[0]), instance)
+    )

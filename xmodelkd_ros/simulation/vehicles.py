@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .materials import Material
-from .meshes import Mesh, box, extrusion, join, loft, polygons, tube
+from .meshes import box, extrusion, join, loft, Mesh, polygons, tube
 
 CAR_COLOURS = np.array([
     (0.75, 0.75, 0.75), (0.9, 0.9, 0.88), (0.02, 0.02, 0.025), (0.10, 0.11, 0.12),
@@ -22,7 +22,7 @@ _CIRCLE = np.stack([np.cos(_TURN), np.zeros(10), np.sin(_TURN)], axis=1)
 
 
 class Body(NamedTuple):
-    """Side view of a car: lengths in m, positions as shares of the half length from rear to front."""
+    """Side view of a car: m, and places along it as shares of the half length, -1 the rear."""
 
     length: float
     width: float
@@ -79,16 +79,18 @@ def _lights(length: float, width: float, height: float, wide: float) -> list[Mes
         front, rear = (0.5 * length - 0.03, y, height), (-0.5 * length + 0.03, y, height + 0.08)
         parts.append(box(front, (0.12, wide, 0.14), Material.HEADLIGHT, (0.85, 0.85, 0.8)))
         parts.append(box(rear, (0.10, 0.8 * wide, 0.2), Material.TAILLIGHT, (0.5, 0.01, 0.01)))
-    for x in (0.5 * length + 0.015, -0.5 * length - 0.015):
-        parts.append(box((x, 0, 0.48), (0.02, 0.5, 0.12), Material.PLATE, (0.85, 0.85, 0.8)))
-    return parts
+    plates = (0.5 * length + 0.015, -0.5 * length - 0.015)
+    return parts + [
+        box((x, 0, 0.48), (0.02, 0.5, 0.12), Material.PLATE, (0.85, 0.85, 0.8)) for x in plates
+    ]
 
 
 def car(kind: str, paint: np.ndarray, rng: np.random.Generator) -> Mesh:
     """Return a car of one of `CARS`, its measures varied by a few per cent."""
     body = CARS[kind]
     scale = rng.uniform(0.94, 1.06, 3)
-    half, width, height = 0.5 * body.length * scale[0], body.width * scale[1], body.height * scale[2]
+    length, width, height = (body.length, body.width, body.height) * scale
+    half = 0.5 * length
     outline = np.array([
         (0, 0.22), (-half + 0.15, 0.24), (-half, 0.45), (-half + 0.04, body.tail),
         (body.rear * half, body.belt + 0.02), (body.screen * half, body.belt),
@@ -186,7 +188,8 @@ def truck(paint: np.ndarray, rng: np.random.Generator) -> Mesh:
     if style == 2:
         earth = (0.25, 0.18, 0.12)
         parts.append(box((middle, 0, 1.5), (cargo[0], width, 1.1), Material.PAINT, paint * 0.7))
-        parts.append(box((middle, 0, 2.1), (0.8 * cargo[0], 0.8 * width, 0.4), Material.DIRT, earth))
+        heap = (0.8 * cargo[0], 0.8 * width, 0.4)
+        parts.append(box((middle, 0, 2.1), heap, Material.DIRT, earth))
     else:
         colour = rng.choice(CAR_COLOURS[[0, 1, 1, 5, 6, 9, 10]])
         material = (Material.PAINT, Material.CANVAS)[style]
@@ -205,7 +208,8 @@ def truck(paint: np.ndarray, rng: np.random.Generator) -> Mesh:
 
 def _tail(reach: float, width: float, low: float, high: float) -> list[Mesh]:
     """Return the doors, the hazard plates and the underride bar at the rear of a lorry."""
-    parts = [box((-reach + 0.1, 0, 0.55), (0.08, 0.9 * width, 0.14), Material.METAL, (0.3, 0.3, 0.3))]
+    bar = (0.08, 0.9 * width, 0.14)
+    parts = [box((-reach + 0.1, 0, 0.55), bar, Material.METAL, (0.3, 0.3, 0.3))]
     for y in (-0.47 * width, 0, 0.47 * width):
         seam = (-reach - 0.005, y, 0.5 * (low + high))
         parts.append(box(seam, (0.02, 0.05, high - low - 0.1), Material.PLASTIC, DARK))
