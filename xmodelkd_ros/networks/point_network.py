@@ -27,7 +27,7 @@ class PointNetworkConfig:
 
     fold: int = setting(4, 'Columns folded into channels.', choices=(1, 2, 4, 8))
     channels: tuple[int, ...] = setting(
-        (64, 96, 128, 128), 'Channels at each scale.', low=8, high=1024
+        (32, 64, 128, 128), 'Channels at each scale.', low=8, high=1024
     )
     blocks: tuple[int, ...] = setting(
         (1, 2, 3, 2), 'Residual blocks of the encoder at each scale.', low=1, high=16

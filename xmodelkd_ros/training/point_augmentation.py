@@ -68,6 +68,36 @@ def augment(
     return moved, varied.clip(0, 1).astype(np.float32), kept
 
 
+def front(
+    points: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Turn a sweep by a random angle and keep a sector about the front.
+
+    Parameters
+    ----------
+    points
+        (N, 3) float32, lidar frame, m.
+    share
+        Share of the turn that is kept.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    points
+        (M, 3) float32.
+    kept
+        (M,) int64 index into the input.
+
+    """
+    yaw = rng.uniform(-np.pi, np.pi)
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    turned = points @ turn.T.astype(np.float32)
+    kept = np.flatnonzero(np.abs(np.arctan2(turned[:, 1], turned[:, 0])) <= share * np.pi)
+    return turned[kept], kept
+
+
 def _kept(
     points: np.ndarray, config: PointAugmentation, columns: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -85,13 +115,11 @@ def _kept(
 def _moved(
     points: np.ndarray, config: PointAugmentation, rng: np.random.Generator
 ) -> np.ndarray:
-    yaw = rng.uniform(-np.pi, np.pi)
     roll, pitch = np.radians(rng.uniform(-config.tilt_deg, config.tilt_deg, 2))
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
     lean = np.array([[1, 0, pitch], [0, 1, -roll], [-pitch, roll, 1]])
     mirror = np.diag([1, rng.choice([-1, 1]), 1])
     scale = rng.uniform(1 - config.scale, 1 + config.scale)
-    moved = points @ (scale * lean @ turn @ mirror).T.astype(np.float32)
+    moved = points @ (scale * lean @ mirror).T.astype(np.float32)
     moved[:, 2] += np.float32(rng.uniform(-config.height_m, config.height_m))
     noise = rng.standard_normal(len(points), np.float32) * rng.uniform(0, config.jitter_m)
     distance = np.linalg.norm(moved, axis=1).clip(0.1)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .cache import CachedDrive
+from .point_augmentation import augment, front, PointAugmentation
+from .point_losses import IGNORED
 from ..errors import BagError
 from ..labels import SemanticClass
 from ..networks.point_projection import RangeProjection, RangeViewConfig
-from .cache import CachedDrive
-from .point_augmentation import augment, PointAugmentation
-from .point_losses import IGNORED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +111,9 @@ class PointDataset(Dataset[PointBatch]):
     def __getitem__(self, index: int) -> PointBatch:
         points, intensity, target = self._load(index)
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        if self.sector:
+            points, kept = front(points, self.sector / self.projection.config.columns, rng)
+            target, intensity = target[kept], None if intensity is None else intensity[kept]
         if self.augmentation is not None:
             columns = self.projection.config.columns
             points, intensity, kept = augment(points, intensity, self.augmentation, columns, rng)
@@ -145,12 +148,11 @@ class PointDataset(Dataset[PointBatch]):
         view = self.projection(torch.from_numpy(points), strength)
         image, cell, chosen = view.image, view.cell, view.inside
         if self.sector:
-            margin, width = self.projection.config.margin, self.projection.width
-            column = cell % width - margin
-            start = int(rng.integers(0, self.projection.config.columns - self.sector + 1))
-            chosen = chosen & (column >= start) & (column < start + self.sector)
-            image = image[..., start + margin: start + margin + self.sector]
-            cell = cell // width * self.sector + column - start
+            width, start = self.projection.width, (self.projection.width - self.sector) // 2
+            column = cell % width - start
+            chosen = chosen & (column >= 0) & (column < self.sector)
+            image = image[..., start: start + self.sector]
+            cell = cell // width * self.sector + column
         index = chosen.nonzero()[:, 0]
         if self.points and len(index) > self.points:
             drawn = rng.choice(len(index), self.points, replace=False)

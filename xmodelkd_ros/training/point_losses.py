@@ -75,7 +75,7 @@ def point_loss(
 
     """
     logits = logits.float()
-    cross = functional.cross_entropy(logits.t(), target, weight, ignore_index=IGNORED)
+    cross = functional.cross_entropy(logits[None], target[None], weight, ignore_index=IGNORED)
     drawn = torch.randint(len(target), (min(sample, len(target)),), device=target.device)
     jaccard = lovasz_softmax(logits[:, drawn].softmax(0), target[drawn])
     return {'loss': cross + lovasz * jaccard, 'cross_entropy': cross, 'lovasz': jaccard}

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from ..labels import SemanticClass
-from ..networks.point_network import PointNetwork
 from .point_dataset import PointBatch
 from .point_losses import IGNORED, point_loss
 from .trainer import cosine_schedule
+from ..labels import SemanticClass
+from ..networks.point_network import PointNetwork
 
 
 @dataclasses.dataclass(frozen=True)

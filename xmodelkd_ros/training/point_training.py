@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from ..config import setting, to_mapping
-from ..labels import POINT_CLASSES
-from ..networks.checkpoint import Checkpoint, save_checkpoint
-from ..networks.point_network import PointNetwork, PointNetworkConfig
-from ..networks.point_projection import RangeViewConfig
-from ..simulation.profiles import lidar_profile
 from .cache import cached_drives, CachedDrive
 from .point_augmentation import PointAugmentation
 from .point_dataset import collate, PointDataset
 from .point_losses import class_weights
 from .point_module import Optimisation, PointModule
 from .trainer import fit, RunConfig, seed_everything
+from ..config import setting, to_mapping
+from ..labels import POINT_CLASSES
+from ..networks.checkpoint import Checkpoint, save_checkpoint
+from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.point_projection import RangeViewConfig
+from ..simulation.profiles import lidar_profile
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,37 @@
+"""Score a segmenter on a labelled bag or a drive of the array cache."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import importlib
+from pathlib import Path
+import sys
+
+from .command import command
+
+KINDS = {'point': 'IoU of each class', 'video': 'average precision of tracked instances'}
+"""Module `training.<kind>_evaluation` has `evaluate_<kind>`, which returns a table."""
+
+
+@command
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
+    kinds = parser.add_subparsers(dest='kind', required=True)
+    for kind, what in KINDS.items():
+        own = kinds.add_parser(kind, help=what, description=f'Report the {what}.')
+        own.add_argument('bags', nargs='+', type=Path, help='labelled bags')
+        own.add_argument('--model', required=True, type=Path, help='checkpoint')
+        own.add_argument('--device', default='auto', help='cpu, cuda, cuda:<n> or auto')
+        own.add_argument('--cache', type=Path, default=Path('.cache/drives'),
+                         help='folder for arrays (default: %(default)s)')
+    options = parser.parse_args(args)
+    module = importlib.import_module(f'..training.{options.kind}_evaluation', __package__)
+    evaluate = getattr(module, f'evaluate_{options.kind}')
+    print(evaluate(options.bags, options.model, options.device, options.cache))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
