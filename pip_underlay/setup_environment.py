@@ -64,14 +64,23 @@ def update() -> None:
 
 def step(name: str, key: str, action) -> None:
     """Run an action unless it succeeded before with the same key."""
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    if stamp(name) == digest:
+    if not is_stale(name, key):
         return
     print(f'setup: {name}', flush=True)
     action()
     path = VENV / 'stamps' / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(digest)
+    path.write_text(digest(key))
+
+
+def is_stale(name: str, key: str) -> bool:
+    """Tell whether a step never succeeded with this key."""
+    return stamp(name) != digest(key)
+
+
+def digest(key: str) -> str:
+    """Shorten a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def stamp(name: str) -> str:
@@ -157,7 +166,7 @@ def create_environment() -> None:
 def install_requirements() -> None:
     """Install the pinned packages and repair the wheels' CMake files."""
     files = [argument for path in REQUIREMENTS for argument in ('-r', str(path))]
-    run(PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', *files)
+    run(PYTHON, '-m', 'pip', 'install', '--quiet', '--no-compile', *files)
     point_cmake_files_at(PYTHON)
 
 

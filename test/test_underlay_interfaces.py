@@ -16,15 +16,13 @@ pytestmark = pytest.mark.ros
 
 # Hashes of the type descriptions (REP 2016) of vision_msgs 4.1 on Jazzy: names, types and order.
 HASHES = {
-    'vision_msgs/msg/BoundingBox2D': '008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f',
-    'vision_msgs/msg/BoundingBox2DArray': '2464e82838009386d371b523211c21c91d74d313fcdd6788223c531d621cf691',
-    'vision_msgs/msg/BoundingBox3D': 'bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698',
-    'vision_msgs/msg/Detection3D': 'ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b',
-    'vision_msgs/msg/LabelInfo': '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
-    'vision_msgs/msg/ObjectHypothesisWithPose': (
-        '41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc'
-    ),
-    'vision_msgs/msg/VisionClass': '1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a',
+    'BoundingBox2D': '008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f',
+    'BoundingBox2DArray': '2464e82838009386d371b523211c21c91d74d313fcdd6788223c531d621cf691',
+    'BoundingBox3D': 'bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698',
+    'Detection3D': 'ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b',
+    'LabelInfo': '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
+    'ObjectHypothesisWithPose': '41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc',
+    'VisionClass': '1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a',
 }
 
 RECEIVER = """
@@ -42,18 +40,18 @@ print('ready', flush=True)
 while len(got) < 2:
     rclpy.spin_once(node, timeout_sec=1.0)
 detection = got['Detection2DArray'].detections[0]
-print(got['TFMessage'].transforms[0].child_frame_id, detection.id, detection.bbox.center.position.x,
-      detection.results[0].hypothesis.class_id)
+frame = got['TFMessage'].transforms[0].child_frame_id
+x = detection.bbox.center.position.x
+print(frame, detection.id, x, detection.results[0].hypothesis.class_id)
 """
 
 
 @pytest.mark.parametrize('name', sorted(HASHES))
 def test_definition_is_upstreams(name):
-    package, _, message = name.split('/')
-    share = Path(get_package_share_directory(package))
-    described = json.loads((share / 'msg' / f'{message}.json').read_text())
+    share = Path(get_package_share_directory('vision_msgs'))
+    described = json.loads((share / 'msg' / f'{name}.json').read_text())
     hashes = {entry['type_name']: entry['hash_string'] for entry in described['type_hashes']}
-    assert hashes[name] == f'RIHS01_{HASHES[name]}'
+    assert hashes[f'vision_msgs/msg/{name}'] == f'RIHS01_{HASHES[name]}'
 
 
 def test_tf2_definitions_are_those_of_rosbags():
@@ -80,7 +78,9 @@ def test_messages_travel_between_processes():
     domain = os.getpid() % 200 + 1
     receiver = subprocess.Popen(
         [sys.executable, '-c', RECEIVER],
-        env=os.environ | {'ROS_DOMAIN_ID': str(domain)}, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {'ROS_DOMAIN_ID': str(domain)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     context = Context()
     rclpy.init(context=context, domain_id=domain)

@@ -40,8 +40,10 @@ rclpy.init()
 node = rclpy.create_node('unnamed', automatically_declare_parameters_from_overrides=True)
 topic = node.create_publisher(String, 'chatter', 1).topic_name
 values = {{name: node.get_parameter(name).value for name in node._parameters}}
-values = {{k: v if isinstance(v, (str, int, float, bool)) else list(v) for k, v in values.items()}}
-print(json.dumps({{'name': node.get_fully_qualified_name(), 'topic': topic, 'parameters': values}}))
+scalar = (str, int, float, bool)
+values = {{k: v if isinstance(v, scalar) else list(v) for k, v in values.items()}}
+name = node.get_fully_qualified_name()
+print(json.dumps({{'name': name, 'topic': topic, 'parameters': values}}))
 print('ready', flush=True)
 try:
     rclpy.spin(node)
@@ -52,7 +54,7 @@ except (KeyboardInterrupt, ExternalShutdownException):
 
 @pytest.fixture
 def package(tmp_path):
-    """Return a function that writes launch files into a package with one node, on the prefix path."""
+    """Return a function that writes launch files into a package with one node."""
     prefix = tmp_path / 'prefix'
     index = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages'
     for folder in (index, prefix / 'share' / 'sample', prefix / 'lib' / 'sample'):
@@ -114,7 +116,9 @@ def read_until(process: subprocess.Popen, text: str) -> str:
 
 def report(output: str) -> dict:
     """Return what the node said of itself."""
-    return json.loads(next(line for line in output.splitlines() if '{"name"' in line).split(' ', 1)[1])
+    return json.loads(
+        next(line for line in output.splitlines() if '{"name"' in line).split(' ', 1)[1]
+    )
 
 
 def test_parameters_names_and_remappings_reach_the_node(package, tmp_path):
@@ -122,7 +126,9 @@ def test_parameters_names_and_remappings_reach_the_node(package, tmp_path):
         '/**:\n  ros__parameters:\n    from_file: 7\n    rate: 1.0\n'
         'other_node:\n  ros__parameters:\n    not_mine: 1\n'
     )
-    package('all.launch.py', f"""
+    package(
+        'all.launch.py',
+        f"""
         DeclareLaunchArgument('rate', default_value='10.5'),
         DeclareLaunchArgument('cameras', default_value="['front', 'left']"),
         DeclareLaunchArgument('digits', default_value='012'),
@@ -148,19 +154,33 @@ def test_parameters_names_and_remappings_reach_the_node(package, tmp_path):
             ),
         ]),
         Node(package='sample', executable='reporter', output='both'),
-    """)
+    """,
+    )
     process = start(package, 'sample', 'all.launch.py', 'rate:=20')
     output = read_until(process, 'ready') + read_until(process, 'ready')
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
-    reports = [json.loads(line.split(' ', 1)[1]) for line in output.splitlines() if '{"name"' in line]
+    reports = [
+        json.loads(line.split(' ', 1)[1]) for line in output.splitlines() if '{"name"' in line
+    ]
     named = next(r for r in reports if r['name'] == '/vehicle/roof/inner/speaker')
     assert named['topic'] == '/vehicle/roof/inner/speaker/said'
     values = named['parameters']
-    values = {k: v for k, v in values.items() if k not in ('use_sim_time', 'start_type_description_service')}
+    values = {
+        k: v
+        for k, v in values.items()
+        if k not in ('use_sim_time', 'start_type_description_service')
+    }
     assert values == {
-        'everywhere': True, 'from_file': 7, 'rate': 20, 'cameras': ['front', 'left'],
-        'digits': '012', 'joined': 'hz 012 x', 'flag': True, 'text': '5', 'mixed': [1.0, 2.5],
+        'everywhere': True,
+        'from_file': 7,
+        'rate': 20,
+        'cameras': ['front', 'left'],
+        'digits': '012',
+        'joined': 'hz 012 x',
+        'flag': True,
+        'text': '5',
+        'mixed': [1.0, 2.5],
         'nested.deep.value': 3,
     }
     other = next(r for r in reports if r is not named)
@@ -186,31 +206,40 @@ def test_sigint_stops_the_node_in_order(package):
 def test_a_stubborn_process_is_terminated_then_killed(package, number):
     stubborn = (
         'import signal, time; '
-        'signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN); '
+        'signal.signal(signal.SIGINT, signal.SIG_IGN); '
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN); '
         "print('deaf', flush=True); time.sleep(60)"
     )
-    package('deaf.launch.py', f"""
+    package(
+        'deaf.launch.py',
+        f"""
         ExecuteProcess(cmd=[{sys.executable!r}, '-S', '-c', {stubborn!r}], name='deaf',
                        output='screen', sigterm_timeout='0.2', sigkill_timeout='0.3'),
-    """)
+    """,
+    )
     process = start(package, 'sample', 'deaf.launch.py')
     read_until(process, '[deaf-1] deaf')
     sent = time.monotonic()
     process.send_signal(number)
     after, _ = process.communicate(timeout=20)
     assert 0.45 < time.monotonic() - sent < 10
-    escalation = "process[deaf-1] failed to terminate '{}' seconds after receiving '{}', escalating to '{}'"
+    escalation = (
+        "process[deaf-1] failed to terminate '{}' seconds after receiving '{}', escalating to '{}'"
+    )
     assert escalation.format('0.2', 'SIGINT', 'SIGTERM') in after
     assert escalation.format('0.5', 'SIGTERM', 'SIGKILL') in after
     assert 'exit code -9' in after
 
 
 def test_exit_codes_and_what_follows_an_exit(package):
-    package('exit.launch.py', """
+    package(
+        'exit.launch.py',
+        """
         ExecuteProcess(cmd=['sh', '-c', 'echo out; echo err >&2; exit 3'], name='fails',
                        on_exit=[LogInfo(msg='it ended'), Shutdown(reason='because')]),
         ExecuteProcess(cmd=['sleep', '60'], name='sleeper'),
-    """)
+    """,
+    )
     done = launch(package, 'sample', 'exit.launch.py')
     assert done.returncode == 0
     assert '[ERROR] [fails-1]: process has died [pid ' in done.stdout
@@ -222,14 +251,17 @@ def test_exit_codes_and_what_follows_an_exit(package):
 
 
 def test_a_missing_argument_is_named_and_nothing_starts(package):
-    package('need.launch.py', """
+    package(
+        'need.launch.py',
+        """
         ExecuteProcess(cmd=['echo', 'started'], output='screen'),
         DeclareLaunchArgument('bags', description='recordings'),
-    """)
+    """,
+    )
     done = launch(package, 'sample', 'need.launch.py', 'other:=1')
     assert done.returncode == 1
     assert (
-        "[ERROR] [launch]: Caught exception in launch (see debug for traceback): Included launch "
+        '[ERROR] [launch]: Caught exception in launch (see debug for traceback): Included launch '
         "description missing required argument 'bags' (description: 'recordings'), given: [other]"
     ) in done.stdout
     assert 'started' not in done.stdout
@@ -237,23 +269,34 @@ def test_a_missing_argument_is_named_and_nothing_starts(package):
 
 
 def test_a_wrong_choice_or_malformed_argument_is_refused(package):
-    package('choice.launch.py', "DeclareLaunchArgument('device', default_value='cpu', choices=['cpu', 'cuda']),")
+    package(
+        'choice.launch.py',
+        "DeclareLaunchArgument('device', default_value='cpu', choices=['cpu', 'cuda']),",
+    )
     done = launch(package, 'sample', 'choice.launch.py', 'device:=tpu')
     assert done.returncode == 1
     assert (
-        'Argument "device" provided value "tpu" is not valid. Valid options are: [\'cpu\', \'cuda\']'
+        'Argument "device" provided value "tpu" is not valid. '
+        "Valid options are: ['cpu', 'cuda']"
     ) in done.stdout
     done = launch(package, 'sample', 'choice.launch.py', 'device=cpu')
     assert done.returncode == 1
-    assert "malformed launch argument 'device=cpu', expected format '<name>:=<value>'" in done.stderr
+    assert (
+        "malformed launch argument 'device=cpu', expected format '<name>:=<value>'" in done.stderr
+    )
 
 
 def test_show_args(package):
-    package('inner.launch.py', """
+    package(
+        'inner.launch.py',
+        """
         DeclareLaunchArgument('gain', default_value='2', description='Set by the outer file'),
         DeclareLaunchArgument('depth', default_value=[LaunchConfiguration('gain'), 'm']),
-    """)
-    path = package('outer.launch.py', """
+    """,
+    )
+    path = package(
+        'outer.launch.py',
+        """
         DeclareLaunchArgument('rate', default_value='10', description='Rate in Hz'),
         DeclareLaunchArgument('mode', default_value='a', description='How', choices=['a', 'b']),
         DeclareLaunchArgument('needed'),
@@ -262,7 +305,8 @@ def test_show_args(package):
             launch_arguments={'gain': '5'}.items()),
         GroupAction([DeclareLaunchArgument('seldom', default_value=EnvironmentVariable('HOME'))],
                     condition=IfCondition(LaunchConfiguration('mode'))),
-    """)
+    """,
+    )
     expected = textwrap.dedent("""\
         Arguments (pass arguments as '<name>:=<value>'):
 
@@ -293,12 +337,17 @@ def test_show_args(package):
 
 
 def test_includes_conditions_and_scopes(package):
-    package('inner.launch.py', """
+    package(
+        'inner.launch.py',
+        """
         DeclareLaunchArgument('word'),
         LogInfo(msg=['inner ', LaunchConfiguration('word'), ' in ', ThisLaunchFileDir()]),
         SetLaunchConfiguration('leaked', 'yes'),
-    """)
-    path = package('outer.launch.py', """
+    """,
+    )
+    path = package(
+        'outer.launch.py',
+        """
         DeclareLaunchArgument('on', default_value='true'),
         SetEnvironmentVariable('TEST_SCOPE', 'outer'),
         IncludeLaunchDescription(
@@ -315,14 +364,21 @@ def test_includes_conditions_and_scopes(package):
         LogInfo(msg=['scoped is ', LaunchConfiguration('scoped', default='gone')]),
         LogInfo(msg='if holds', condition=IfCondition(LaunchConfiguration('on'))),
         LogInfo(msg='unless holds', condition=UnlessCondition(LaunchConfiguration('on'))),
-        LogInfo(msg=PythonExpression(["'", LaunchConfiguration('on'), "' == 'true' and floor(2.5) == 2"])),
-    """)
+        LogInfo(msg=PythonExpression([
+            "'", LaunchConfiguration('on'), "' == 'true' and floor(2.5) == 2"])),
+    """,
+    )
     done = launch(package, str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     folder = path.parent
     for text in (
-        f'inner otrue in {folder}', f'file {path} leaked yes', '[group-1] scope group more',
-        '[after-2] scope outer', 'scoped is gone', 'if holds', '[launch.user]: True',
+        f'inner otrue in {folder}',
+        f'file {path} leaked yes',
+        '[group-1] scope group more',
+        '[after-2] scope outer',
+        'scoped is gone',
+        'if holds',
+        '[launch.user]: True',
     ):
         assert text in done.stdout, text
     assert 'unless holds' not in done.stdout
@@ -332,19 +388,24 @@ def test_includes_conditions_and_scopes(package):
 
 
 def test_respawn_timers_and_event_handlers(package):
-    package('events.launch.py', """
+    package(
+        'events.launch.py',
+        """
         ExecuteProcess(cmd=['false'], name='again', respawn=True, respawn_delay=0.05,
                        respawn_max_retries=2),
         (first := ExecuteProcess(cmd=['true'], name='first')),
         RegisterEventHandler(OnProcessExit(
             target_action=first,
             on_exit=lambda event, context: LogInfo(msg=f'first ended with {event.returncode}'))),
-        RegisterEventHandler(OnProcessStart(target_action=first, on_start=[LogInfo(msg='first started')])),
+        RegisterEventHandler(OnProcessStart(
+            target_action=first, on_start=[LogInfo(msg='first started')])),
         TimerAction(period=0.2, actions=[LogInfo(msg='later')]),
         TimerAction(period=60.0, actions=[LogInfo(msg='too late')]),
         TimerAction(period='1.5', actions=[Shutdown()]),
-        OpaqueFunction(function=lambda context, word: [LogInfo(msg=f'opaque {word}')], args=['call']),
-    """)
+        OpaqueFunction(
+            function=lambda context, word: [LogInfo(msg=f'opaque {word}')], args=['call']),
+    """,
+    )
     began = time.monotonic()
     done = launch(package, 'sample', 'events.launch.py')
     assert time.monotonic() - began < 20
@@ -366,16 +427,22 @@ def test_errors_in_launch_files_are_one_line(package):
     assert "executable 'nothing' not found on the libexec directory" in done.stdout
     done = launch(package, 'sample', 'nowhere.launch.py')
     assert done.returncode == 1
-    assert "file 'nowhere.launch.py' was not found in the share directory of package" in done.stderr
+    assert (
+        "file 'nowhere.launch.py' was not found in the share directory of package" in done.stderr
+    )
     done = launch(package, 'unknown_package', 'a.launch.py')
     assert done.returncode == 1
     assert "Package 'unknown_package' not found" in done.stderr
 
 
 def test_an_emulated_terminal_and_all_output(package):
-    package('tty.launch.py', """
-        ExecuteProcess(cmd=['sh', '-c', 'test -t 1 && echo a terminal'], name='t', emulate_tty=True),
-    """)
+    package(
+        'tty.launch.py',
+        """
+        ExecuteProcess(
+            cmd=['sh', '-c', 'test -t 1 && echo a terminal'], name='t', emulate_tty=True),
+    """,
+    )
     done = launch(package, '-a', 'sample', 'tty.launch.py')
     assert '[t-1] a terminal\n' in done.stdout, done.stdout
 

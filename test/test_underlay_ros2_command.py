@@ -22,7 +22,9 @@ def prefix(tmp_path):
     folder = tmp_path / 'lib' / 'sample'
     folder.mkdir(parents=True)
     program = folder / 'echoes'
-    program.write_text(f'#!{sys.executable} -S\nimport sys\nprint(sys.argv[1:])\nsys.exit(len(sys.argv) - 1)\n')
+    program.write_text(
+        f'#!{sys.executable} -S\nimport sys\nprint(sys.argv[1:])\nsys.exit(len(sys.argv) - 1)\n'
+    )
     program.chmod(0o755)
     sleeper = folder / 'sleeper'
     sleeper.write_text(
@@ -36,14 +38,20 @@ def prefix(tmp_path):
 
 def environment(prefix) -> dict[str, str]:
     """Environment in which the package is found."""
-    return os.environ | {'AMENT_PREFIX_PATH': f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'}
+    return os.environ | {
+        'AMENT_PREFIX_PATH': f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
+    }
 
 
 def ros2(prefix, *arguments):
     """Run a ros2 command."""
     return subprocess.run(
         ['ros2', *arguments],
-        env=environment(prefix), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        env=environment(prefix),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -57,7 +65,10 @@ def test_run_passes_arguments_and_exit_code(prefix):
 def test_run_forwards_sigint(prefix):
     process = subprocess.Popen(
         ['ros2', 'run', 'sample', 'sleeper'],
-        env=environment(prefix), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        env=environment(prefix),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == 'ready\n'
     time.sleep(0.2)

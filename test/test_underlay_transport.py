@@ -48,7 +48,9 @@ messages = [PointCloud2(width=120_000, height=1, point_step=16, row_step=1_920_0
 messages[0].data = array.array('B', bytes(1_920_000))
 messages[1].data = array.array('B', bytes(3726 * 375))
 deadline = time.monotonic() + 20.0
-while not all(sender.get_subscription_count() for sender in senders) and time.monotonic() < deadline:
+while time.monotonic() < deadline:
+    if all(sender.get_subscription_count() for sender in senders):
+        break
     time.sleep(0.05)
 time.sleep(0.5)
 for count in range({PAIRS}):
