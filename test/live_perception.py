@@ -12,7 +12,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING
 from tf2_msgs.msg import TFMessage

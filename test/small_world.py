@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from test_networks_point import SMALL as SMALL_POINT, VIEW
+from test_networks_point import SMALL as SMALL_POINT
+from test_networks_point import VIEW
 from test_networks_video import SMALL as SMALL_VIDEO
 import torch
 from xmodelkd_ros.config import to_mapping

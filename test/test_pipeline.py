@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from small_world import frame, TRACK_EVERYTHING, write_models
@@ -68,7 +70,7 @@ def slow_largest_groups(track_id, depth, config):
     for track in set(track_id.tolist()):
         rows = sorted(np.flatnonzero(track_id == track), key=lambda row: depth[row])
         groups = [[rows[0]]]
-        for before, row in zip(rows, rows[1:]):
+        for before, row in itertools.pairwise(rows):
             allowed = config.depth_gap + config.depth_gap_growth * depth[before]
             if depth[row] - depth[before] > allowed:
                 groups.append([])

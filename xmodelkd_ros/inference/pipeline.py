@@ -14,15 +14,15 @@ import itertools
 
 import numpy as np
 
+from .boxes import fit_boxes
+from .painting import paint, PaintingConfig
+from .point_segmenter import PointSegmenter
+from .tracker import Tracker, TrackerConfig
+from .video_segmenter import VideoSegmenter
 from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
 from ..records import Boxes, Frame, PointLabels, Tracks, View
-from .boxes import fit_boxes
-from .painting import PaintingConfig, paint
-from .point_segmenter import PointSegmenter
-from .tracker import Tracker, TrackerConfig
-from .video_segmenter import VideoSegmenter
 
 Stage = Callable[[str], contextlib.AbstractContextManager[object]]
 """Brackets the work of a stage, for those who time it."""

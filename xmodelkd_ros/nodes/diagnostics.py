@@ -30,8 +30,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from ..messages.diagnostics import diagnostics_message, status_message
 from .logbook import Logbook
+from ..messages.diagnostics import diagnostics_message, status_message
 
 PERIOD = 1.0
 

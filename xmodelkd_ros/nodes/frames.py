@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from ..errors import CalibrationError, MessageError
-from ..messages.clouds import cloud_from_message
-from ..messages.images import rgb_from_message
-from ..messages.stamps import nanoseconds
-from ..records import Cloud, Frame, Picture, View
 from .calibrations import Calibrations
 from .intake import Arrival, Intake
 from .ledger import USED
 from .logbook import Logbook
 from .perception_config import CameraConfig, PerceptionConfig
 from .transforms import Transforms
+from ..errors import CalibrationError, MessageError
+from ..messages.clouds import cloud_from_message
+from ..messages.images import rgb_from_message
+from ..messages.stamps import nanoseconds
+from ..records import Cloud, Frame, Picture, View
 
 
 class FrameMaker:

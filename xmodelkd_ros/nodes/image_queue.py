@@ -9,9 +9,9 @@ from rclpy.clock import ClockType
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from .ledger import LATE, Ledger, REPLACED, UNMATCHED
 from ..bags.synchronising import is_settled, nearest
 from ..messages.stamps import nanoseconds
-from .ledger import LATE, REPLACED, UNMATCHED, Ledger
 
 _EVER = tuple(Time(nanoseconds=end, clock_type=ClockType.ROS_TIME) for end in (0, 2**63 - 1))
 

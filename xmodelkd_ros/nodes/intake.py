@@ -9,11 +9,11 @@ import time
 
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
+from .image_queue import ImageQueue
+from .ledger import LATE, Ledger, REPLACED
+from .time_jump import TimeJumps, Verdict
 from ..errors import MessageError
 from ..messages.stamps import measured_at, nanoseconds
-from .image_queue import ImageQueue
-from .ledger import LATE, REPLACED, Ledger
-from .time_jump import TimeJumps, Verdict
 
 MOST_CLOUDS = 5
 """Clouds that wait for images or for the worker; more would only be replaced later."""

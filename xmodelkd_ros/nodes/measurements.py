@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 import contextlib
 import time
 
+from .intake import Arrival
 from ..evaluation.timing import StageTimer
 from ..records import Frame
-from .intake import Arrival
 
 COMPARABLE = 10_000_000_000
 """A cloud that goes out longer after its stamp than this, ns, or before it, has another clock."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 import torch
 
+from .perception_config import PerceptionConfig
 from ..inference.pipeline import Perception, Stage
 from ..inference.point_segmenter import PointSegmenter
 from ..inference.video_segmenter import VideoSegmenter
-from .perception_config import PerceptionConfig
 
 
 def shipped_model(kind: str) -> Path:

@@ -10,9 +10,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 
+from .models import Models
 from ..drawing.overlay import draw_overlay
 from ..inference.pipeline import PerceptionResult
-from ..labels import UNLABELLED, SemanticClass
+from ..labels import SemanticClass, UNLABELLED
 from ..messages.detections import (
     detections_2d_message,
     detections_3d_message,
@@ -22,7 +23,6 @@ from ..messages.images import image_message
 from ..messages.labelled_clouds import labelled_cloud_message
 from ..messages.stamps import header_message
 from ..records import Frame, Tracks, View
-from .models import Models
 
 Classes = Sequence[SemanticClass]
 

@@ -14,7 +14,6 @@ import sys
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 import torch
 
-from ..errors import XModelKDError
 from .calibration_file import read_calibration_file
 from .diagnostics import Diagnostics
 from .logbook import Logbook
@@ -25,6 +24,7 @@ from .parameters import declare_config, refuse_unknown_parameters
 from .perception_config import CameraConfig, PerceptionConfig
 from .session import Session
 from .transforms import Transforms
+from ..errors import XModelKDError
 
 Done = TransitionCallbackReturn
 
@@ -87,8 +87,8 @@ class PerceptionNode(LifecycleNode):
         self._session = Session(
             self, self.config, self._cameras, self._models, self._transforms, self._outputs,
             self._logbook)
-        self.get_logger().info(
-            f'active on {self._models.points.device}, cameras: {", ".join(self._cameras) or "none"}')
+        cameras = ', '.join(self._cameras) or 'none'
+        self.get_logger().info(f'active on {self._models.points.device}, cameras: {cameras}')
         return Done.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> Done:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from rclpy.node import Node
 
-from ..messages.stamps import NANOSECONDS_PER_SECOND
 from .calibrations import Calibrations
 from .frames import FrameMaker
 from .image_queue import ImageQueue
@@ -18,6 +17,7 @@ from .outputs import Outputs
 from .perception_config import CameraConfig, PerceptionConfig
 from .transforms import Transforms
 from .worker import Worker
+from ..messages.stamps import NANOSECONDS_PER_SECOND
 
 
 class Session:

@@ -12,9 +12,9 @@ from rclpy.node import Node
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
+from .logbook import Logbook
 from ..errors import CalibrationError
 from ..messages.transforms import transform_from_message
-from .logbook import Logbook
 
 POLL = 0.002
 """How often a transform that is still to come is asked for, s."""

@@ -8,14 +8,14 @@ import traceback
 import rclpy
 import torch
 
-from ..errors import MessageError
-from ..inference.pipeline import Perception, PerceptionResult
-from ..records import Frame
 from .frames import FrameMaker
 from .intake import Arrival, Intake
 from .ledger import USED
 from .logbook import Logbook
 from .outputs import Outputs
+from ..errors import MessageError
+from ..inference.pipeline import Perception, PerceptionResult
+from ..records import Frame
 
 
 class Worker(threading.Thread):
