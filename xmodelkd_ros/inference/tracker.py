@@ -73,7 +73,7 @@ class Tracker:
 
     def __init__(
         self,
-        config: TrackerConfig = TrackerConfig(),  # noqa: B008 (frozen)
+        config: TrackerConfig = TrackerConfig(),
         ids: Iterator[int] | None = None,
     ) -> None:
         self._config = config

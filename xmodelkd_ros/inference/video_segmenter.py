@@ -13,7 +13,13 @@ import torch
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
-from ..networks.video_network import VideoNetwork, VideoNetworkConfig, mask_logits
+from ..networks.video_network import (
+    PixelOutput,
+    QueryOutput,
+    VideoNetwork,
+    VideoNetworkConfig,
+    mask_logits,
+)
 from ..records import Detections
 from .devices import compute_dtype, download, select_device, upload
 
@@ -66,7 +72,6 @@ class VideoSegmenter:
         self._deviation = torch.tensor(self._preprocessing.deviation, device=self.device)
         self.classes: tuple[SemanticClass, ...] = checkpoint.classes
         self.sha256 = checkpoint.sha256
-        self._class_ids = np.array([row.id for row in checkpoint.classes], np.uint16)
         self._dtype = compute_dtype(self.device)
         self._network = network.fuse().to(
             self.device, self._dtype, memory_format=torch.channels_last
@@ -91,15 +96,9 @@ class VideoSegmenter:
         if not images:
             return []
         queries, pixels = self._network(self._prepare(images))
-        score, channel = queries.class_logits.sigmoid().max(2)
-        score, order = score.sort(dim=1, descending=True, stable=True)
-        logits = mask_logits(queries, pixels)
-        outputs = download(score, channel, order, queries.embedding, logits)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
-        return [
-            self._detections(size, *arrays)
-            for size, *arrays in zip(sizes, *outputs, strict=True)
-        ]
+        floor = self._preprocessing.score_floor
+        return detections(queries, pixels, self.classes, sizes, floor)
 
     def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
@@ -108,23 +107,47 @@ class VideoSegmenter:
         normalised = (upload(batch, self.device) - self._mean) / self._deviation  # B x H x W x 3
         return normalised.to(self._dtype).permute(0, 3, 1, 2)
 
-    def _detections(
-        self,
-        size: tuple[int, int],
-        score: np.ndarray,
-        channel: np.ndarray,
-        order: np.ndarray,
-        embedding: np.ndarray,
-        logits: np.ndarray,
-    ) -> Detections:
-        kept = order[score >= self._preprocessing.score_floor]
-        return Detections(
-            class_id=self._class_ids[channel[kept]],
-            score=score[: len(kept)].copy(),
-            embedding=embedding[kept],
-            mask_logits=logits[kept],
-            size=size,
+
+def detections(
+    queries: QueryOutput,
+    pixels: PixelOutput,
+    classes: Sequence[SemanticClass],
+    sizes: Sequence[tuple[int, int]],
+    score_floor: float,
+) -> list[Detections]:
+    """
+    Copy the network's output for B images to the host and keep what is scored well enough.
+
+    Parameters
+    ----------
+    queries, pixels
+        Output of the network.
+    classes
+        Row c is the class of output channel c.
+    sizes
+        (H, W) of each image.
+    score_floor
+        Queries below it are dropped.
+
+    """
+    score, channel = queries.class_logits.sigmoid().max(2)
+    score, order = score.sort(dim=1, descending=True, stable=True)
+    logits = mask_logits(queries, pixels)
+    outputs = download(score, channel, order, queries.embedding, logits)
+    class_ids = np.array([row.id for row in classes], np.uint16)
+    found = []
+    for size, best, channels, ranked, embedding, masks in zip(sizes, *outputs, strict=True):
+        kept = ranked[best >= score_floor]
+        found.append(
+            Detections(
+                class_id=class_ids[channels[kept]],
+                score=best[: len(kept)].copy(),
+                embedding=embedding[kept],
+                mask_logits=masks[kept],
+                size=size,
+            )
         )
+    return found
 
 
 def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -28,11 +28,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..config import from_mapping, setting
-from .video_backbone import ConvNorm, Pyramid
+from .video_backbone import STRIDE, ConvNorm, Pyramid
 from .video_decoder import DecoderLayer, position_encoding
-
-STRIDE = 4
-"""Input pixels per cell of masks and heat maps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +37,14 @@ class VideoNetworkConfig:
     """Shape of the network; part of a checkpoint."""
 
     classes: int = setting(6, 'Number of thing classes.', low=1, high=64)
-    queries: int = setting(48, 'Queries per image.', low=1, high=300)
+    queries: int = setting(40, 'Queries per image.', low=1, high=300)
     widths: tuple[int, ...] = setting(
-        (64, 128, 160, 192), 'Channels at 1/4, 1/8, 1/16 and 1/32.', low=32, high=512
+        (64, 96, 128, 160), 'Channels at 1/4, 1/8, 1/16 and 1/32.', low=32, high=512
     )
-    blocks: tuple[int, ...] = setting((2, 2, 2, 1), 'Residual blocks at each.', low=1, high=12)
+    blocks: tuple[int, ...] = setting((1, 2, 2, 1), 'Residual blocks at each.', low=1, high=12)
     fine: int = setting(64, 'Channels of the pyramid at 1/4.', low=8, high=256)
-    coarse: int = setting(128, 'Channels of the pyramid at 1/8 and 1/16.', low=8, high=512)
-    layers: int = setting(2, 'Decoder layers.', low=1, high=8)
+    coarse: int = setting(96, 'Channels of the pyramid at 1/8 and 1/16.', low=8, high=512)
+    layers: int = setting(1, 'Decoder layers.', low=1, high=8)
     heads: int = setting(4, 'Attention heads.', low=1, high=16)
     kernel: int = setting(32, 'Channels of the mask features.', low=4, high=128)
     embedding: int = setting(64, 'Length of the association embedding.', low=8, high=256)
@@ -226,9 +223,10 @@ def mask_logits(queries: QueryOutput, pixels: PixelOutput) -> torch.Tensor:
     square = torch.cat(  # coefficients of 1, x, y, x^2, y^2 in the squared distance
         ((inverse * center**2).sum(-1, keepdim=True), -2 * inverse * center, inverse), -1
     )
-    distance = square @ torch.stack((one, x, y, x * x, y * y), 1)  # B x Q x P
     features = torch.cat((pixels.features.flatten(2), one[:, None]), 1)
-    logits = queries.kernel @ features - 3 * (torch.sqrt(1 + F.relu(distance)) - 1)
+    with torch.autocast(x.device.type, enabled=False):  # large numbers that nearly cancel
+        distance = square @ torch.stack((one, x, y, x * x, y * y), 1)  # B x Q x P
+        logits = queries.kernel @ features - 3 * (torch.sqrt(1 + F.relu(distance)) - 1)
     return logits.unflatten(-1, pixels.votes.shape[-2:])
 
 

@@ -1,0 +1,136 @@
+"""Training clips of the video segmenter: pairs of pictures of one drive, some frames apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..config import setting
+from ..labels import THING_CLASSES
+from ..records import Picture
+from .cache import CachedDrive
+from .video_augmentation import VideoAugmentationConfig, augment
+from .video_targets import InstanceTargets, make_targets, stack_targets
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoClipConfig:
+    """How clips are drawn from drives."""
+
+    width: int = setting(320, 'width of training pictures', unit='px', low=64, high=4096)
+    height: int = setting(128, 'height of training pictures', unit='px', low=64, high=4096)
+    max_gap: int = setting(4, 'most frames between the two of a clip', low=1, high=1000)
+    min_area: int = setting(
+        40, 'instances of fewer visible pixels are ignored', unit='px', low=1)
+    balance: float = setting(
+        0.5, 'how strongly pictures with rare classes are preferred, 1 evens out classes',
+        low=0.0, high=1.0)
+    augmentation: VideoAugmentationConfig = setting(
+        VideoAugmentationConfig(), 'how clips are changed')
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipBatch:
+    """
+    A batch of training clips.
+
+    Parameters
+    ----------
+    images
+        (B, 3, H, W) uint8.
+    targets
+        Of the B images, stacked.
+    clip
+        (B,) int64: which clip an image is of.
+
+    """
+
+    images: torch.Tensor
+    targets: InstanceTargets
+    clip: torch.Tensor
+
+    def to(self, device: torch.device) -> ClipBatch:
+        """Return the batch on a device."""
+        fields = dataclasses.fields(InstanceTargets)
+        moved = {f.name: getattr(self.targets, f.name).to(device) for f in fields}
+        targets = InstanceTargets(**moved)
+        return ClipBatch(self.images.to(device), targets, self.clip.to(device))
+
+
+Sample = tuple[list[np.ndarray], list[InstanceTargets]]
+
+
+class ClipDataset(Dataset[Sample]):
+    """
+    Draws clips at random; pictures with rare classes more often.
+
+    Parameters
+    ----------
+    drives
+        Labelled drives.
+    length
+        Clips per epoch.
+    config
+        How they are drawn.
+
+    """
+
+    def __init__(
+        self, drives: Sequence[CachedDrive], length: int, config: VideoClipConfig
+    ) -> None:
+        self._drives, self._length, self._config = list(drives), length, config
+        self._places, counts = _survey(self._drives, config.min_area)
+        rarity = (counts.sum(0).max() / np.maximum(counts.sum(0), 1)) ** config.balance
+        weight = (counts * rarity).sum(1) ** 0.5 + 0.1
+        self._chance = weight / weight.sum()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Sample:
+        random = np.random.default_rng([int(torch.randint(2**31, ())), index])
+        drive, camera, frame = self._places[random.choice(len(self._places), p=self._chance)]
+        gap = int(random.integers(1, self._config.max_gap + 1)) * random.choice((-1, 1))
+        other = int(np.clip(frame + gap, 0, len(self._drives[drive]) - 1))
+        pictures = [self._drives[drive].picture(k, camera) for k in (frame, other)]
+        clip = [picture for picture in pictures if picture is not None]
+        size = (self._config.height, self._config.width)
+        clip = augment(clip, size, self._config.augmentation, random)
+        return [p.rgb for p in clip], [_targets(p, self._config.min_area) for p in clip]
+
+
+def collate(samples: Sequence[Sample]) -> ClipBatch:
+    """Stack clips to a batch."""
+    images = np.stack([rgb for clip, _ in samples for rgb in clip])
+    lengths = torch.tensor([len(clip) for clip, _ in samples])
+    return ClipBatch(
+        images=torch.from_numpy(images).permute(0, 3, 1, 2),
+        targets=stack_targets([target for _, targets in samples for target in targets]),
+        clip=torch.arange(len(samples)).repeat_interleave(lengths),
+    )
+
+
+def _targets(picture: Picture, min_area: int) -> InstanceTargets:
+    if picture.label is None or picture.instance is None:
+        raise ValueError('a training picture has no true labels')
+    return make_targets(picture.label, picture.instance, THING_CLASSES, min_area)
+
+
+def _survey(
+    drives: Sequence[CachedDrive], min_area: int
+) -> tuple[list[tuple[int, str, int]], np.ndarray]:
+    """Return drive, camera and frame of each picture, and (P, C) its instances by class."""
+    places, counts = [], []
+    for number, drive in enumerate(drives):
+        for camera in drive.cameras:
+            for frame in range(len(drive)):
+                picture = drive.picture(frame, camera)
+                if picture is not None and picture.label is not None:
+                    places.append((number, camera, frame))
+                    channel = _targets(picture, min_area).channel
+                    counts.append(np.bincount(channel.numpy(), minlength=len(THING_CLASSES)))
+    return places, np.array(counts).reshape(-1, len(THING_CLASSES))

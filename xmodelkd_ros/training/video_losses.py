@@ -1,0 +1,228 @@
+"""
+Losses of the video segmenter; all but the cited parts are our own choice.
+
+Queries from peaks are matched one to one with the true instances (Carion et al., DETR, ECCV
+2020), so duplicates are unlearned and no NMS is needed. A second group of queries starts at the
+true middles, slightly moved: it teaches masks and embeddings before the peaks can be trusted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch.nn import functional as F
+
+from ..config import setting
+from ..inference.assignment import assign
+from ..networks.video_network import PixelOutput, QueryOutput, mask_logits, select_queries
+from .video_targets import InstanceTargets, heat_targets
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoLossConfig:
+    """Weights of the losses."""
+
+    heat: float = setting(1.0, 'weight of the focal loss of the heat map', low=0.0)
+    score: float = setting(2.0, 'weight of the quality focal loss of the classes', low=0.0)
+    cover: float = setting(1.0, 'weight of the cross-entropy of masks', low=0.0)
+    dice: float = setting(2.0, 'weight of the dice loss of masks', low=0.0)
+    place: float = setting(0.5, 'weight of centre and size', low=0.0)
+    association: float = setting(0.5, 'weight of the contrastive loss of embeddings', low=0.0)
+    temperature: float = setting(0.1, 'temperature of the contrastive loss', low=0.01, high=1.0)
+
+
+def video_losses(
+    queries: QueryOutput,
+    pixels: PixelOutput,
+    targets: InstanceTargets,
+    clip: torch.Tensor,
+    config: VideoLossConfig,
+) -> dict[str, torch.Tensor]:
+    """
+    Return the weighted losses of a batch.
+
+    Parameters
+    ----------
+    queries, pixels
+        Outputs of the network for B images; the last N queries started at the N true middles.
+    targets
+        Of the B images, stacked, N at most each.
+    clip
+        (B,) int64: which clip each image is of; instances of equal identity in one clip are one.
+    config
+        Weights.
+
+    Returns
+    -------
+    dict
+        Scalars heat, score, cover, dice, place, association; their sum is to be minimised.
+
+    """
+    count = queries.peak.shape[1] - targets.channel.shape[1]
+    peaks, started = select_queries(queries, 0, count), select_queries(queries, count)
+    matched = match(peaks, pixels, targets)
+    chosen = QueryOutput(*(_choose(value, matched) for value in peaks))
+    losses = {'heat': heat_loss(pixels.heat, targets)}
+    for group in (chosen, started):
+        logits = mask_logits(group, pixels)
+        parts = mask_losses(logits, targets) | {'place': place_loss(group, targets)}
+        quality = _iou(logits, targets)
+        if group is chosen:
+            parts['score'] = score_loss(peaks, matched, quality, targets)
+        else:
+            own = torch.arange(matched.shape[1], device=matched.device).expand_as(matched)
+            parts['score'] = score_loss(started, own, quality, targets)
+        for name, value in parts.items():
+            losses[name] = losses.get(name, 0.0) + 0.5 * value
+    embedding = torch.stack((chosen.embedding, started.embedding), 1)  # B x 2 x N x E
+    losses['association'] = association_loss(embedding, targets, clip, config.temperature)
+    return {name: getattr(config, name) * value for name, value in losses.items()}
+
+
+@torch.no_grad()
+def match(
+    queries: QueryOutput, pixels: PixelOutput, targets: InstanceTargets
+) -> torch.Tensor:
+    """
+    Match true instances with queries, one to one, at the least cost of class, mask and place.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, N) int64: the query of each true instance; 0 for padding. N must not exceed Q.
+
+    """
+    covered = mask_logits(queries, pixels).sigmoid().flatten(2)  # B x Q x P
+    mask = targets.mask.flatten(2)  # B x N x P
+    shared = mask @ covered.transpose(1, 2)  # B x N x Q
+    total = mask.sum(2)[..., None] + covered.sum(2)[:, None]
+    score = queries.class_logits.sigmoid().transpose(1, 2)  # B x C x Q
+    channel = targets.channel.clamp(min=0)[..., None].expand(-1, -1, score.shape[2])
+    away = queries.peak[:, None] + 0.5 - targets.center[:, :, None]
+    away = (away / targets.half_size[:, :, None]).norm(dim=3).clamp(max=4)
+    cost = 0.5 * away - 4 * shared / (total + 1) - score.gather(1, channel)
+    matched = torch.zeros_like(targets.channel)
+    for image, number in enumerate((targets.channel >= 0).sum(1).tolist()):
+        rows = assign(cost[image, :number].cpu().numpy())
+        matched[image, :number] = torch.from_numpy(rows).to(matched.device)
+    return matched
+
+
+def heat_loss(heat: torch.Tensor, targets: InstanceTargets) -> torch.Tensor:
+    """
+    Return the penalty-reduced focal loss (Law and Deng, CornerNet, ECCV 2018).
+
+    heat: B x C x h x w logits.
+    """
+    wanted = heat_targets(targets, heat.shape[1])
+    probability = heat.sigmoid()
+    is_peak = wanted == 1
+    missed = -F.logsigmoid(heat) * (1 - probability) ** 2 * is_peak
+    counted = ~is_peak & ~targets.ignored[:, None]
+    false = -F.logsigmoid(-heat) * probability**2 * (1 - wanted) ** 4 * counted
+    return (missed + false).sum() / is_peak.sum().clamp(min=1)
+
+
+def mask_losses(logits: torch.Tensor, targets: InstanceTargets) -> dict[str, torch.Tensor]:
+    """
+    Return cover (cross-entropy in areas of the instance) and dice. logits: B x N x h x w.
+    """
+    known = targets.channel >= 0
+    mask = targets.mask.flatten(2)
+    entropy = F.binary_cross_entropy_with_logits(logits.flatten(2), mask, reduction='none')
+    covered = logits.sigmoid().flatten(2)
+    shared, total = (covered * mask).sum(2), covered.sum(2) + mask.sum(2)
+    return {
+        'cover': _mean(entropy.sum(2) / (mask.sum(2) + 4), known),
+        'dice': _mean(1 - (2 * shared + 1) / (total + 1), known),
+    }
+
+
+def place_loss(queries: QueryOutput, targets: InstanceTargets) -> torch.Tensor:
+    """Return the error of centre and size, both in sizes. queries: B x N."""
+    away = (queries.center - targets.center) / targets.half_size
+    growth = queries.log_size - targets.half_size.log()
+    error = torch.cat((away, growth), 2)
+    error = F.smooth_l1_loss(error, torch.zeros_like(error), reduction='none').sum(2)
+    return _mean(error, targets.channel >= 0)
+
+
+def score_loss(
+    queries: QueryOutput, matched: torch.Tensor, quality: torch.Tensor, targets: InstanceTargets
+) -> torch.Tensor:
+    """
+    Return the quality focal loss (Li et al., NeurIPS 2020): scores learn the IoU of their mask.
+
+    Parameters
+    ----------
+    queries
+        Q of each of B images; those that nothing was matched with learn the score 0, unless they
+        started on an instance that is ignored.
+    matched, quality
+        (B, N): query of each true instance, and the IoU of its mask.
+    targets
+        Of the B images.
+
+    """
+    logits = queries.class_logits  # B x Q x C
+    x, y = queries.peak.unbind(2)
+    image = torch.arange(len(x), device=x.device)[:, None].expand_as(matched)
+    counted = ~targets.ignored[image[:, :1], y, x]
+    wanted = torch.zeros_like(logits)
+    known = targets.channel >= 0
+    wanted[image[known], matched[known], targets.channel[known]] = quality[known]
+    counted[image[known], matched[known]] = True
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
+    focus = (logits.sigmoid() - wanted).square()
+    return (focus * entropy * counted[..., None]).sum() / known.sum().clamp(min=1)
+
+
+def association_loss(
+    embedding: torch.Tensor, targets: InstanceTargets, clip: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """
+    Return the supervised contrastive loss (Khosla et al., NeurIPS 2020) over a batch.
+
+    Parameters
+    ----------
+    embedding
+        (B, G, N, E), unit length: of G queries for each true instance.
+    targets
+        Of the B images.
+    clip
+        (B,) int64; one identity in one clip makes a positive pair, all other pairs of this clip
+        and of others are negatives.
+    temperature
+        Divides the similarities.
+
+    """
+    known = (targets.channel >= 0)[:, None].expand(embedding.shape[:3])
+    owner = torch.stack((clip[:, None].expand_as(targets.identity), targets.identity), 2)
+    owner = owner[:, None].expand(*known.shape, 2)[known]  # M x 2
+    rows = embedding[known]  # M x E
+    same = (owner[:, None] == owner[None]).all(2)
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    logits = (rows @ rows.T / temperature).masked_fill(itself, -1e4)
+    log_share = logits - logits.logsumexp(1, keepdim=True)
+    positive = same & ~itself
+    per_query = (log_share * positive).sum(1) / positive.sum(1).clamp(min=1)
+    return -_mean(per_query, positive.any(1))
+
+
+def _choose(value: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return value[b, index[b]]. value: B x Q x ... index: B x N."""
+    image = torch.arange(len(index), device=index.device)[:, None]
+    return value[image, index]
+
+
+@torch.no_grad()
+def _iou(logits: torch.Tensor, targets: InstanceTargets) -> torch.Tensor:
+    """Return (B, N) intersection over union of found and true masks."""
+    found = (logits > 0).float().flatten(2)
+    mask = targets.mask.flatten(2)
+    return torch.minimum(found, mask).sum(2) / torch.maximum(found, mask).sum(2).clamp(min=1e-6)
+
+
+def _mean(value: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    return (value * known).sum() / known.sum().clamp(min=1)
