@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import gc
 import sys
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn as Done
 import torch
 
 from .calibration_file import read_calibration_file
@@ -25,8 +26,6 @@ from .perception_config import CameraConfig, PerceptionConfig
 from .session import Session
 from .transforms import Transforms
 from ..errors import XModelKDError
-
-Done = TransitionCallbackReturn
 
 
 class PerceptionNode(LifecycleNode):

@@ -103,9 +103,10 @@ class Transforms:
         by_file = self._from_file(target, source)
         found = self._ask(name, patience if by_file is None else None, lambda: (
             self._buffer.lookup_transform(target, source, _time(0))))
-        if found is None and by_file is None:
+        found = by_file if found is None else found
+        if found is None:
             raise CalibrationError(f'no transform {name} in TF or a calibration file')
-        return by_file if found is None else found
+        return found
 
     def _ask(
         self, name: str, patience: float | None, look_up: Callable[[], TransformStamped]
