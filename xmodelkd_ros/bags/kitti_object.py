@@ -55,13 +55,7 @@ def object_folder(folder: Path, cameras: Sequence[str], form: str) -> Recording:
     files = sorted((folder / 'velodyne').glob('*.bin'))
     if not files:
         raise BagError(f'{folder / "velodyne"} has no sweeps (.bin)')
-    pictures = {
-        number: {path.stem: path for path in picture_files(folder / f'image_{int(number)}')}
-        for number in cameras or CAMERAS
-    }
-    for number, found in pictures.items():
-        if cameras and not found:
-            raise BagError(f'{folder / f"image_{int(number)}"} has no pictures (.png, .jpg)')
+    pictures = _pictures(folder, cameras)
     entries, notes = [], ['single frames, a second apart: ' + ' '.join(p.stem for p in files)]
     for index, path in enumerate(files):
         stamp = START + index * _PERIOD
@@ -75,6 +69,18 @@ def object_folder(folder: Path, cameras: Sequence[str], form: str) -> Recording:
     entries.insert(0, Entry(START, functools.partial(
         transform_messages, '/tf_static', START, static)))
     return Recording(entries, notes)
+
+
+def _pictures(folder: Path, cameras: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Return the pictures by camera number and frame name."""
+    pictures = {
+        number: {path.stem: path for path in picture_files(folder / f'image_{int(number)}')}
+        for number in cameras or CAMERAS
+    }
+    for number in cameras:
+        if not pictures[number]:
+            raise BagError(f'{folder / f"image_{int(number)}"} has no pictures (.png, .jpg)')
+    return pictures
 
 
 def _frame_messages(

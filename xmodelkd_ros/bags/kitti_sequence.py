@@ -16,6 +16,7 @@ import numpy as np
 from .kitti_calibration import (
     camera_name,
     CAMERAS,
+    MountedCamera,
     read_calibration,
     rectified0_from_lidar,
     rectified_camera,
@@ -66,21 +67,29 @@ def sequence(folder: Path, cameras: Sequence[str], form: str) -> Recording:
     stamps = _stamps(folder / 'times.txt', files, notes)
     entries, mounting = _sweeps(folder, files, stamps), [('base_link', 'lidar', np.eye(4))]
     for number in cameras or [n for n in CAMERAS if picture_files(_pictures(folder, n))]:
-        pictures = picture_files(_pictures(folder, number))
-        if not pictures:
-            raise BagError(f'{_pictures(folder, number)} has no pictures (.png, .jpg)')
-        height, width = read_picture(pictures[0]).shape[:2]
-        mounted = rectified_camera(calibration, number, (width, height))
-        name = camera_name(number)
-        mounting.append(('base_link', name, np.linalg.inv(mounted.camera_from_lidar)))
-        entries += [
-            Entry(at, functools.partial(picture_messages, path, at, name, mounted.camera, form))
-            for path, at in zip(
-                pictures, _stamps(folder / 'times.txt', pictures, []), strict=True)
-        ]
+        mounted, made = _camera(folder, number, calibration, form)
+        entries += made
+        place = np.linalg.inv(mounted.camera_from_lidar)
+        mounting.append(('base_link', camera_name(number), place))
     entries += _poses(folder, rectified0_from_lidar(calibration), files, stamps, notes)
     static = functools.partial(transform_messages, '/tf_static', stamps[0], mounting)
     return Recording([Entry(min(entry.stamp for entry in entries), static), *entries], notes)
+
+
+def _camera(
+    folder: Path, number: str, calibration: dict[str, np.ndarray], form: str
+) -> tuple[MountedCamera, list[Entry]]:
+    pictures = picture_files(_pictures(folder, number))
+    if not pictures:
+        raise BagError(f'{_pictures(folder, number)} has no pictures (.png, .jpg)')
+    height, width = read_picture(pictures[0]).shape[:2]
+    mounted = rectified_camera(calibration, number, (width, height))
+    name, stamps = camera_name(number), _stamps(folder / 'times.txt', pictures, [])
+    return mounted, [
+        Entry(stamp, functools.partial(
+            picture_messages, path, stamp, name, mounted.camera, form))
+        for path, stamp in zip(pictures, stamps, strict=True)
+    ]
 
 
 def _pictures(folder: Path, number: str) -> Path:

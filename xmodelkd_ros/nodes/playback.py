@@ -37,6 +37,8 @@ class Playback:
         self._bag, self._outputs, self._clock, self._config = bag, outputs, clock, config
         self._answers, self._punctuality = Answers(), Punctuality()
         self._stopped = threading.Event()
+        self._clock_period = 1 / config.clock_rate if config.clock_rate else float('inf')
+        self._told: int | None = None
 
     def run(self) -> None:
         """Play until the end of the bag, or for ever if it loops, or until `stop`."""
@@ -78,14 +80,18 @@ class Playback:
 
     def _sleep_until(self, stamp: int, pacer: Pacer) -> None:
         """Wait until a message is due; the clock goes on meanwhile, up to its log time."""
-        period = 1 / self._config.clock_rate if self._config.clock_rate else float('inf')
         while not self._stopped.is_set() and (left := pacer.due(stamp) - time.monotonic()) > 0:
-            self._stopped.wait(min(left, period))
+            self._stopped.wait(min(left, self._clock_period))
             self._tell_time(min(stamp, pacer.recorded_time()))
         self._tell_time(stamp)
 
     def _tell_time(self, stamp: int) -> None:
-        if self._config.clock_rate:
+        """Pass the time on, no more often than the clock's rate, but when it jumps back."""
+        step = self._clock_period * 1e9 * self._config.rate
+        if not self._config.clock_rate:
+            return
+        if self._told is None or not 0 <= stamp - self._told < step:
+            self._told = stamp
             self._clock(stamp)
 
     def _gate(self, topic: str, data: bytes, pacer: Pacer) -> None:

@@ -19,7 +19,7 @@ class PlayerConfig:
         unit='s', low=0.0)
     loop: bool = setting(False, 'start again at the end; /clock then jumps back')
     clock_rate: float = setting(
-        100.0, 'how often /clock is published, 0 for never', unit='Hz', low=0.0, high=1000.0)
+        40.0, 'how often /clock is published, 0 for never', unit='Hz', low=0.0, high=1000.0)
     wait_for_subscribers: list[str] = setting(
         [], 'topics that must have a subscriber before the first message')
     reference: str = setting('/points', 'topic of the messages that `wait_for` answers')
