@@ -28,6 +28,8 @@ WORKSPACE = VENV / 'underlay'
 REQUIREMENTS = sorted((ROOT / 'requirements').glob('*.txt'))
 UNDERLAY = ROOT / 'pip_underlay' / 'src'
 LISTED_FOLDERS = ('config', 'launch', 'models')
+# The pip of Python 3.10 to 3.12 takes minutes of processor time for as many wheels.
+PIP = 'pip==26.3'
 SUPPORTED = ((3, 10), (3, 12))
 WHEEL_INCLUDE = r'/opt/python/cp[^;"]*/include/python3\.\d+'
 WHEEL_NUMPY = r'/opt/python/cp[^;"]*/numpy/_?core/include'
@@ -52,7 +54,7 @@ def main() -> int:
 
 def update() -> None:
     """Redo each step whose inputs changed since it last succeeded."""
-    step('environment', interpreter(), create_environment)
+    step('environment', interpreter() + PIP, create_environment)
     step('requirements', content(REQUIREMENTS) + interpreter(), install_requirements)
     wheels = content([ROOT / 'requirements' / 'ros.txt']) + interpreter()
     for source in (*sorted(path.parent for path in UNDERLAY.glob('*/package.xml')), ROOT):
@@ -160,7 +162,8 @@ def only_one_setup():
 
 def create_environment() -> None:
     """Create the virtual environment, or bring it to the running Python."""
-    run(sys.executable, '-m', 'venv', str(VENV), env=clean_environment())
+    run(sys.executable, '-m', 'venv', VENV)
+    run(PYTHON, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', PIP)
 
 
 def install_requirements() -> None:
