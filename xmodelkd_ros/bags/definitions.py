@@ -57,7 +57,7 @@ def _message_text(type_name: str) -> str:
     package, kind, name = type_name.split('/')
     spec = importlib.util.find_spec(package)
     for folder in spec.submodule_search_locations or () if spec else ():
-        for prefix in Path(folder).resolve().parents:
+        for prefix in Path(folder).absolute().parents:
             path = prefix / 'share' / package / kind / f'{name}.msg'
             if path.is_file():
                 return path.read_text(encoding='utf-8')
