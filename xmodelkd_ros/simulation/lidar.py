@@ -91,7 +91,8 @@ def sweep(
     origins, directions = _rays(profile, poses)
     hits = cast_at_ground(ground, origins, directions)
     merge(hits, world, origins, directions)
-    edges = np.linspace(0, len(poses), GROUPS + 1).round().astype(int) * len(profile.elevations_deg)
+    beams = len(profile.elevations_deg)
+    edges = np.linspace(0, len(poses), GROUPS + 1).round().astype(int) * beams
     for group in range(GROUPS):
         rows = slice(edges[group], edges[group + 1])
         merge(hits.part(rows), moving(group), origins[rows], directions[rows])
@@ -102,7 +103,7 @@ def sweep(
     noise = rng.normal(0, profile.range_noise, len(directions)).astype(np.float32)
     noise += rng.normal(0, 0.03, len(noise)).astype(np.float32) * (hits.material == Material.GRASS)
     position = hits.position + noise[:, None] * directions
-    column, beam = np.divmod(np.arange(len(directions)), len(profile.elevations_deg))
+    column, beam = np.divmod(np.arange(len(directions)), beams)
     order = np.flatnonzero(kept)
     order = order[np.lexsort((column[order], beam[order]))]
     return Sweep(

@@ -99,7 +99,7 @@ def polygons(
         triangles,
         texture[:, fan].reshape(-1, 3, 3),
         np.full(size, material, np.uint8),
-        np.tile(np.asarray(color, np.float32), (size, 1)),
+        np.full((size, 3), color, np.float32),
         np.zeros(size, np.uint8),
         np.zeros(size, np.uint16),
     )
@@ -120,7 +120,7 @@ def loft(rings: np.ndarray, material: int, color: Vector, closed: bool = True) -
 
     """
     rings = np.asarray(rings, np.float32)
-    following = np.roll(rings, -1, axis=1)
+    following = rings[:, [*range(1, rings.shape[1]), 0]]
     sides = np.stack([rings[:-1], following[:-1], following[1:], rings[1:]], axis=2)
     parts = [polygons(sides.reshape(-1, 4, 3), material, color)]
     if closed:
@@ -157,11 +157,13 @@ def tube(
     """Return a tube from `start` to `end`, m; two radii make it taper."""
     first, last = np.asarray(start, float), np.asarray(end, float)
     radii = radius if isinstance(radius, tuple) else (radius, radius)
-    axis = (last - first) / np.linalg.norm(last - first)
-    aside = np.cross(axis, (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (1.0, 0.0, 0.0))
+    x, y, z = (last - first) / np.linalg.norm(last - first)
+    aside = np.array((y, -x, 0.0) if abs(z) < 0.9 else (0.0, z, -y))
     aside /= np.linalg.norm(aside)
+    a, b, c = aside
+    across = np.array((y * c - z * b, z * a - x * c, x * b - y * a))
     angle = np.arange(sides) * 2 * np.pi / sides
-    circle = np.cos(angle)[:, None] * aside + np.sin(angle)[:, None] * np.cross(axis, aside)
+    circle = np.cos(angle)[:, None] * aside + np.sin(angle)[:, None] * across
     return loft(
         np.stack([first + radii[0] * circle, last + radii[1] * circle]), material, color
     )
