@@ -30,6 +30,7 @@ ARGUMENTS = {
     'loop': ('false', 'start again at the end'),
     'lossless': ('false', 'wait for the labels of each cloud before the next one is played'),
     'record': ('', 'bag to record the results to'),
+    'report': ('', 'JSON file for the times from clouds to their labels'),
     'use_sim_time': ('true', 'take the time from the bag'),
 }
 """Defaults and meanings; those of perception.launch.py can be given too."""
@@ -81,7 +82,9 @@ def play(values, inputs):
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'start_offset': ParameterValue(LaunchConfiguration('start_offset'), value_type=float),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
-            'wait_for': LABELS if values['lossless'] == 'true' else '',
+            'wait_for': LABELS if values['report'] or values['lossless'] == 'true' else '',
+            'in_flight': 1 if values['lossless'] == 'true' else 0,
+            'report': values['report'],
             'wait_for_subscribers': inputs,
         }])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import functools
+import signal
 import sys
 
 from ..errors import XModelKDError
@@ -12,10 +13,16 @@ Main = Callable[[Sequence[str] | None], int]
 
 
 def command(main: Main) -> Callable[..., int]:
-    """Wrap a command's main: user errors become one line on stderr and their exit code."""
+    """
+    Wrap a command's main.
+
+    User errors become one line on stderr and their exit code; SIGTERM unwinds as Ctrl-C does,
+    so that nothing half-written stays.
+    """
 
     @functools.wraps(main)
     def wrapped(args: Sequence[str] | None = None) -> int:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return main(args)
         except XModelKDError as error:
@@ -24,5 +31,7 @@ def command(main: Main) -> Callable[..., int]:
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return 130
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return wrapped

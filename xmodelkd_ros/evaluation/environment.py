@@ -7,6 +7,7 @@ from importlib import metadata
 import os
 from pathlib import Path
 import platform
+import sys
 from typing import Any
 
 import yaml
@@ -56,6 +57,8 @@ def _cpu_name() -> str:
 
 
 def _gpu_name() -> str:
+    if 'torch' not in sys.modules:
+        return 'not used'
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'

@@ -108,6 +108,7 @@ class BagPlayer(Node):
         self._playback.stop()
         self._thread.join()
         print(self._playback.summary(), flush=True)
+        self._playback.write_report()
         self._bag.__exit__(None, None, None)
         super().destroy_node()
 

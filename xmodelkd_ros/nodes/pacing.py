@@ -42,23 +42,36 @@ class Pacer:
 
 
 class Answers:
-    """Stamps of reference messages that the consumer has not answered yet."""
+    """
+    Stamps of reference messages that the consumer has not answered yet.
+
+    Attributes
+    ----------
+    given_up
+        How many were not waited for any longer.
+    times
+        From each message to its answer, s.
+
+    """
 
     def __init__(self) -> None:
-        self._open: set[int] = set()
+        self._open: dict[int, float] = {}
         self._changed = threading.Condition()
         self._closed = False
         self.given_up = 0
+        self.times: list[float] = []
 
     def ask(self, stamp: int) -> None:
         """Take note that a message went out."""
         with self._changed:
-            self._open.add(stamp)
+            self._open[stamp] = time.monotonic()
 
     def answer(self, stamp: int) -> None:
         """Take note of the consumer's output."""
         with self._changed:
-            self._open.discard(stamp)
+            asked = self._open.pop(stamp, None)
+            if asked is not None:
+                self.times.append(time.monotonic() - asked)
             self._changed.notify_all()
 
     def wait(self, limit: int, timeout: float) -> float:
@@ -71,6 +84,15 @@ class Answers:
                 self.given_up += len(self._open)
                 self._open.clear()
         return time.monotonic() - started
+
+    def summary(self) -> dict[str, float]:
+        """Return how many were asked and answered, and percentiles of the times, ms."""
+        asked = len(self.times) + len(self._open) + self.given_up
+        values: dict[str, float] = {'asked': asked, 'answered': len(self.times)}
+        if self.times:
+            milliseconds = np.percentile(self.times, [50, 95, 99]) * 1e3
+            values |= zip(('p50 [ms]', 'p95 [ms]', 'p99 [ms]'), milliseconds.tolist(), strict=True)
+        return values
 
     def close(self) -> None:
         """End all waits."""

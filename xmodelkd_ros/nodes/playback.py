@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import json
+from pathlib import Path
 import threading
 import time
 from typing import Any
@@ -63,8 +65,17 @@ class Playback:
 
     def summary(self) -> str:
         """Return what was played, as a table, and how many messages were not answered."""
-        lost = self._answers.given_up
-        return self._punctuality.table() + (f'\n{lost} without an answer' if lost else '')
+        lines = [self._punctuality.table()]
+        if self._config.wait_for:
+            answers = self._answers.summary()
+            lines.append('answers: ' + ', '.join(f'{k} {v:.4g}' for k, v in answers.items()))
+        return '\n'.join(lines)
+
+    def write_report(self) -> None:
+        """Write how the consumer answered to the `report` file, if one is asked for."""
+        if self._config.report:
+            content = {'answers': self._answers.summary()}
+            Path(self._config.report).write_text(json.dumps(content) + '\n')
 
     def _play(self, start: int) -> None:
         pacer = Pacer(self._config.rate, start)
@@ -76,7 +87,8 @@ class Playback:
                     return
                 self._outputs[topic](data)
                 self._punctuality.add(topic, pacer.due(stamp), time.monotonic())
-        self._answers.wait(1, self._config.answer_timeout)
+        patience = self._config.answer_timeout if self._config.in_flight else self._config.linger
+        self._answers.wait(1, patience)
 
     def _sleep_until(self, stamp: int, pacer: Pacer) -> None:
         """Wait until a message is due; the clock goes on meanwhile, up to its log time."""
@@ -95,8 +107,10 @@ class Playback:
             self._clock(stamp)
 
     def _gate(self, topic: str, data: bytes, pacer: Pacer) -> None:
-        """In lossless mode, hold a reference message back until the consumer is ready."""
-        if self._config.wait_for and topic == self._config.reference:
+        """Time a reference message; in lossless mode, hold it until the consumer is ready."""
+        if not self._config.wait_for or topic != self._config.reference:
+            return
+        if self._config.in_flight:
             waited = self._answers.wait(self._config.in_flight, self._config.answer_timeout)
             pacer.pause(waited)
-            self._answers.ask(header_stamp(data))
+        self._answers.ask(header_stamp(data))

@@ -24,10 +24,12 @@ class PlayerConfig:
         [], 'topics that must have a subscriber before the first message')
     reference: str = setting('/points', 'topic of the messages that `wait_for` answers')
     wait_for: str = setting(
-        '', 'lossless: cloud topic of the consumer; a reference message goes out when all but '
-        '`in_flight` - 1 have been answered by a cloud of their stamp')
-    in_flight: int = setting(1, 'reference messages without an answer', low=1, high=100)
+        '', 'cloud topic of the consumer, which answers reference messages by their stamp')
+    in_flight: int = setting(
+        1, 'lossless: most reference messages without an answer, a further one waits; 0 waits '
+        'for none, answers are only timed', low=0, high=100)
     answer_timeout: float = setting(
         10.0, 'longest wait for an answer, after which it is given up', unit='s', low=0.0)
+    report: str = setting('', 'JSON file for how many answers came, and after what time')
     linger: float = setting(
         1.0, 'wait after the last message, so that it arrives', unit='s', low=0.0)
