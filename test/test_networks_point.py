@@ -193,3 +193,14 @@ def test_shapes_are_right_without_data():
     assert logits.shape == (15, 1000)
     size = sum(p.numel() for p in network.parameters())
     assert size * 2 < 5.2e6
+
+
+def test_the_graph_is_whole_for_the_compiler():
+    points, _ = random_points(300)
+    projection, network = RangeProjection(VIEW), PointNetwork(SMALL, 15).eval().fuse()
+    view = projection(points)
+    compiled = torch.compile(network, backend='eager', fullgraph=True, dynamic=True)
+    inputs = view.image[None], view.cell, view.features
+    torch.testing.assert_close(compiled(*inputs), network(*inputs))
+    again = torch.compile(projection, backend='eager', fullgraph=True, dynamic=True)(points)
+    assert torch.equal(again.winner, view.winner) and torch.equal(again.image, view.image)

@@ -178,6 +178,12 @@ def test_faults_are_named(path, tmp_path):
         save_checkpoint(bad, dataclasses.replace(make_checkpoint(), **{section: {'dpeth': 3}}))
         with pytest.raises(CheckpointError, match='dpeth'):
             PointSegmenter(bad)
+    for section, key in (('network', 'blocks'), ('preprocessing', 'heights_m')):
+        bad = tmp_path / f'{key}.safetensors'
+        values = {**getattr(make_checkpoint(), section), key: (1,)}
+        save_checkpoint(bad, dataclasses.replace(make_checkpoint(), **{section: values}))
+        with pytest.raises(CheckpointError, match=key):
+            PointSegmenter(bad)
     bad = tmp_path / 'classes.safetensors'
     save_checkpoint(bad, dataclasses.replace(make_checkpoint(), classes=POINT_CLASSES[:5]))
     with pytest.raises(CheckpointError, match='do not fit'):

@@ -1,6 +1,8 @@
 """Training of the point segmenter: losses, augmentation, samples, and a whole small run."""
 
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
 
@@ -28,7 +30,7 @@ SMALL = {
     'run': {'epochs': 1, 'workers': 0, 'precision': '32-true'},
     'batch': 2, 'sector': 256, 'points': 500, 'validate_every': 1, 'warm_up': 1,
 }
-NOTHING = PointAugmentation(0, 0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = PointAugmentation(*[0] * len(dataclasses.fields(PointAugmentation)))
 
 
 def make_cloud(seed, count=6000):
@@ -146,7 +148,7 @@ def test_augmentation_keeps_points_with_their_labels(seed):
 
 def test_no_augmentation_changes_nothing_but_the_side():
     cloud = make_cloud(1, 300)
-    points, intensity, kept = augment(
+    points, _, kept = augment(
         cloud.points, cloud.intensity, NOTHING, 2048, np.random.default_rng(0)
     )
     assert len(kept) == 300
@@ -234,6 +236,7 @@ def test_faults_are_one_line(drives, tmp_path, capsys):
     assert 'no such bag' in capsys.readouterr().err
 
 
+@pytest.mark.timeout(300)
 def test_two_processes_train_together(drives, tmp_path):
     script = (
         'import sys; from pathlib import Path; from xmodelkd_ros.config import from_mapping;'
@@ -242,10 +245,15 @@ def test_two_processes_train_together(drives, tmp_path):
         f'Path({str(tmp_path)!r}), from_mapping(PointTrainingConfig, {SMALL!r}), Path("c"))'
     )
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    subprocess.run(
+    run = subprocess.Popen(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
          '--no-python', sys.executable, '-c', script],
-        env=environment, check=True, timeout=110, capture_output=True,
+        env=environment, start_new_session=True,
     )
+    try:
+        assert run.wait(timeout=280) == 0
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
     state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == 1

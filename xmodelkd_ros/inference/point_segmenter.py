@@ -7,6 +7,7 @@ import os
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .devices import compute_dtype, download, select_device, upload
 from ..labels import SemanticClass
@@ -18,6 +19,8 @@ from ..records import PointLabels
 
 FARTHEST = 1e4
 """Coordinates are held within this, m, so that a wild return cannot overflow."""
+BUCKET = 8192
+"""The number of points the network sees is a multiple of this."""
 
 
 class PointSegmenter:
@@ -93,35 +96,43 @@ class PointSegmenter:
 
     def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return (N,) int32 class ids and (N,) float32 confidences."""
-        finite = given.abs().amax(1) < torch.inf
+        x, y, z = given.isfinite().unbind(1)
+        finite = x & y & z
         points = given.nan_to_num(0.0, FARTHEST, -FARTHEST).clamp_(-FARTHEST, FARTHEST)
         if strength is not None:
             strength = strength.nan_to_num(0.0, 1.0, 0.0).clamp_(0.0, 1.0)
         view = self.projection(points, strength)
-        logits = self.network(view.image[None], view.cell, view.features).float()
+        logits = self._logits(view)
         best, channel = logits.max(0)
-        confidence = (best - logits.logsumexp(0)).exp_()
-        source = self._sources(points, view)
-        channel, confidence = channel[source], confidence[source]
+        confidence = best.sub_(logits.logsumexp(0)).exp_()
+        borrower, lender = self._loans(points, view)
+        channel.index_copy_(0, borrower, channel.index_select(0, lender))
+        confidence.index_copy_(0, borrower, confidence.index_select(0, lender))
         label = self._ids.index_select(0, channel)
-        return label.masked_fill_(~finite, 0), confidence.masked_fill_(~finite, 0.0)
+        return label.mul_(finite), confidence.mul_(finite)
 
-    def _sources(self, points: Tensor, view: RangeView) -> Tensor:
-        """
-        Return (N,) which point's label each point takes: its own, or its nearest neighbour's.
+    def _logits(self, view: RangeView) -> Tensor:
+        """Return (C, N) float32; the network sees few different sizes, as each new one costs."""
+        count = len(view.cell)
+        extra = -count % BUCKET
+        cell = functional.pad(view.cell, (0, extra))
+        features = functional.pad(view.features, (0, extra))
+        return self.network(view.image[None], cell, features)[:, :count].float()
 
-        On a GPU every point looks for a neighbour, as counting the few that must would make the
-        host wait.
+    def _loans(self, points: Tensor, view: RangeView) -> tuple[Tensor, Tensor]:
         """
+        Return the points outside the profile and the points whose labels they take.
+
+        On a GPU every point is asked, as counting the few would make the host wait; a point
+        inside the profile then borrows from itself.
+        """
+        size = self.projection.rows, self.projection.config.columns
+        if self.device.type != 'cuda':
+            outside = (~view.inside).nonzero()[:, 0]
+            return outside, nearest_shown(points, view, *size, outside)
         everyone = torch.arange(len(points), device=self.device)
-        config = self.projection.config
-        size = self.projection.rows, config.columns
-        if self.device.type == 'cuda':
-            nearest = nearest_shown(points, view, *size, everyone)
-            return torch.where(view.inside, everyone, nearest)
-        outside = (~view.inside).nonzero()[:, 0]
-        everyone[outside] = nearest_shown(points, view, *size, outside)
-        return everyone
+        nearest = nearest_shown(points, view, *size, everyone)
+        return everyone, torch.where(view.inside, everyone, nearest)
 
     def _warm_up(self) -> None:
         """Run once on a made-up sweep, so that the first real one is not late."""

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
 from ..config import setting
+from ..errors import ConfigurationError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,10 @@ class PointNetworkConfig:
         (1, 2, 3, 2), 'Residual blocks of the encoder at each scale.', low=1, high=16
     )
     head: int = setting(32, 'Features of a cell and hidden width of the head.', low=4, high=256)
+
+    def __post_init__(self) -> None:
+        if len(self.blocks) != len(self.channels):
+            raise ConfigurationError('blocks', self.blocks, f'{len(self.channels)} numbers')
 
 
 class ConvNorm(nn.Module):

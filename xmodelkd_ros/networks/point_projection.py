@@ -16,6 +16,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from ..config import setting
+from ..errors import ConfigurationError
 
 IMAGE_CHANNELS = 10
 POINT_FEATURES = 8
@@ -39,6 +40,13 @@ class RangeViewConfig:
     min_range_m: float = setting(0.9, 'Nearest return the network sees.', unit='m', low=0)
     max_range_m: float = setting(120.0, 'Farthest return the network sees.', unit='m', low=1)
 
+    def __post_init__(self) -> None:
+        beams = len(self.elevations_deg)
+        if len(self.heights_m) not in (0, beams):
+            raise ConfigurationError('heights_m', self.heights_m, f'none, or one of {beams} beams')
+        if (self.columns + 2 * self.margin) % 8:
+            raise ConfigurationError('columns', self.columns, 'with both margins a multiple of 8')
+
 
 @dataclasses.dataclass(frozen=True)
 class RangeView:
@@ -52,7 +60,8 @@ class RangeView:
     cell
         (N,) int64: the point's place in `image`, rows by columns with margins, flattened.
     features
-        (POINT_FEATURES, N) float32: the point's own geometry and its offset from its pixel's.
+        (POINT_FEATURES, N) float32: the point's own planes, whether intensity is known, and the
+        offsets in range, height and intensity from what its pixel shows; scaled.
     winner
         (P,) int64: the point that a pixel shows, `len(cell)` where it shows none.
     pixel
@@ -84,6 +93,7 @@ class RangeProjection(nn.Module):
     slopes: Tensor
     tolerance: Tensor
     tables: Tensor
+    offset_scale: Tensor
 
     def __init__(self, config: RangeViewConfig) -> None:
         super().__init__()
@@ -98,6 +108,8 @@ class RangeProjection(nn.Module):
         self.register_buffer('tolerance', _spacing(slopes), persistent=False)
         tables = [_nearest_row(grid, slopes, heights == h) for h in heights.unique()]
         self.register_buffer('tables', torch.stack(tables), persistent=False)
+        scale = torch.tensor([[20.0], [8.0], [2.0]])
+        self.register_buffer('offset_scale', scale, persistent=False)
 
     @property
     def rows(self) -> int:
@@ -126,8 +138,10 @@ class RangeProjection(nn.Module):
         planes = _point_planes(distance, z, intensity)
         shown = functional.pad(planes, (0, 1)).index_select(1, winner)
         cell = row * self.width + column + self.config.margin
-        image = self._image(shown.view(-1, self.rows, self.config.columns))
-        features = _point_features(planes, shown.index_select(1, pixel))
+        image = self._image(shown, winner < len(points), intensity is not None)
+        offset = (planes - shown.index_select(1, pixel))[1:] * self.offset_scale
+        flag = torch.full_like(planes[:1], float(intensity is not None))
+        features = torch.cat([planes, flag, offset.clamp_(-2, 2)])
         return RangeView(image, cell, features, winner, pixel, inside)
 
     @property
@@ -166,15 +180,18 @@ class RangeProjection(nn.Module):
         pixels.scatter_reduce_(0, pixel, key, 'amin')
         return torch.where(pixels == _EMPTY, count, pixels & 0xFFFFFFFF)
 
-    def _image(self, shown: Tensor) -> Tensor:
+    def _image(self, shown: Tensor, occupied: Tensor, known: bool) -> Tensor:
         """
-        Add steps to the lower neighbour and to the second to the right, and the margins.
+        Add what is known, and the steps to the lower neighbour and to the second to the right.
 
         The second, as a sweep may have half as many columns as the image.
         """
-        steps = [_steps(shown, shown.roll(-2, 2))]
-        steps.append(_steps(shown, torch.cat([shown[:, 1:], shown[:, -1:]], 1)))
-        image = torch.cat([shown, *steps])
+        shown = shown.view(-1, self.rows, self.config.columns)
+        there = occupied.to(shown.dtype).view(1, *shown.shape[1:])
+        both = torch.cat([shown, there])
+        below = torch.cat([both[:, 1:], both[:, -1:]], 1)
+        steps = _steps(both, both.roll(-2, 2)), _steps(both, below)
+        image = torch.cat([shown, there * float(known), there, *steps])
         margin = self.config.margin
         left, right = image[..., self.config.columns - margin:], image[..., :margin]
         return torch.cat([left, image, right], 2)
@@ -182,7 +199,7 @@ class RangeProjection(nn.Module):
 
 def _steps(shown: Tensor, neighbour: Tensor) -> Tensor:
     """Relative step in range and step in height to a neighbour; 0 where either is empty."""
-    both = shown[5] * neighbour[5]
+    both = shown[4] * neighbour[4]
     along = (neighbour[1] - shown[1]) / shown[1].clamp(min=0.01)
     up = neighbour[2] - shown[2]
     return torch.stack([along, up]).mul_(8).clamp_(-2, 2).mul_(both)
@@ -203,16 +220,7 @@ def _nearest_row(grid: Tensor, slopes: Tensor, member: Tensor) -> Tensor:
 
 
 def _point_planes(distance: Tensor, z: Tensor, intensity: Tensor | None) -> Tensor:
-    """Log range, range, height, intensity, whether it is known, occupancy; scaled, (6, N)."""
-    one = torch.ones_like(distance)
-    known = one if intensity is not None else torch.zeros_like(one)
-    strength = intensity if intensity is not None else known
+    """Log range, range, height and intensity, scaled; (4, N)."""
+    strength = torch.zeros_like(distance) if intensity is None else intensity
     log = distance.clamp(min=0.1).log_().sub_(2.5)
-    return torch.stack([log, distance / 40, z / 2, strength, known, one])
-
-
-def _point_features(own: Tensor, shown: Tensor) -> Tensor:
-    """Own planes but occupancy, and the offsets in range, height and intensity; (8, N)."""
-    offset = own[1:4] - shown[1:4]
-    scaled = offset * offset.new_tensor([[20.0], [8.0], [2.0]])
-    return torch.cat([own[:5], scaled.clamp_(-2, 2)])
+    return torch.stack([log, distance / 40, z / 2, strength])

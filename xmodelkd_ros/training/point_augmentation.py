@@ -21,7 +21,12 @@ class PointAugmentation:
     bands: int = setting(4, 'Largest number of elevation bands lost.', low=0)
     thin: float = setting(0.4, 'Probability of losing every second column.', low=0, high=1)
     gain: float = setting(0.5, 'Largest relative change of the intensity.', low=0, high=1)
-    blind: float = setting(0.15, 'Probability of losing the intensity.', low=0, high=1)
+    growth: float = setting(
+        0.06, 'Largest growth of the intensity with range, for half of the sweeps; real units '
+        'even out its fall with range, each in its way.', unit='1/m', low=0, high=1
+    )
+    mute: float = setting(0.2, 'Largest share of intensities set to 0.', low=0, high=1)
+    blind: float = setting(0.2, 'Probability of losing the intensity.', low=0, high=1)
 
 
 def augment(
@@ -61,11 +66,7 @@ def augment(
     moved = _moved(points[kept], config, rng)
     if intensity is None or rng.random() < config.blind:
         return moved, None, kept
-    gain = rng.uniform(1 - config.gain, 1 + config.gain)
-    power = np.exp(rng.uniform(-config.gain, config.gain))
-    noise = rng.normal(0, 0.03, len(kept))
-    varied = gain * intensity[kept] ** power + noise
-    return moved, varied.clip(0, 1).astype(np.float32), kept
+    return moved, _varied(intensity[kept], moved, config, rng), kept
 
 
 def front(
@@ -124,3 +125,16 @@ def _moved(
     noise = rng.standard_normal(len(points), np.float32) * rng.uniform(0, config.jitter_m)
     distance = np.linalg.norm(moved, axis=1).clip(0.1)
     return moved * (1 + noise / distance)[:, None].astype(np.float32)
+
+
+def _varied(
+    intensity: np.ndarray, points: np.ndarray, config: PointAugmentation, rng: np.random.Generator
+) -> np.ndarray:
+    gain = rng.uniform(1 - config.gain, 1 + config.gain)
+    power = np.exp(rng.uniform(-config.gain, config.gain))
+    growth = rng.uniform(0, config.growth) * rng.integers(2)
+    distance = np.linalg.norm(points, axis=1)
+    heard = rng.random(len(points), np.float32) >= rng.uniform(0, config.mute)
+    noise = rng.normal(0, 0.03, len(points))
+    varied = gain * intensity**power * np.exp(growth * distance.clip(0, 50)) + noise
+    return (varied * heard).clip(0, 1).astype(np.float32)

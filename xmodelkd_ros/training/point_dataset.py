@@ -43,8 +43,8 @@ class PointBatch:
 
     def to(self, device: torch.device, non_blocking: bool = True) -> PointBatch:
         """Return the batch on another device."""
-        fields = dataclasses.asdict(self)
-        return PointBatch(**{k: v.to(device, non_blocking=non_blocking) for k, v in fields.items()})
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return PointBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in fields))
 
     def pin_memory(self) -> PointBatch:
         """Return the batch in page-locked memory."""
