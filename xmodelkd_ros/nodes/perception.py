@@ -87,6 +87,8 @@ class PerceptionNode(LifecycleNode):
             self, self.config, self._cameras, self._models, self._transforms, self._outputs,
             self._logbook)
         cameras = ', '.join(self._cameras) or 'none'
+        # Half a million objects of torch need not be looked at between frames and at the exit.
+        gc.freeze()
         self.get_logger().info(f'active on {self._models.points.device}, cameras: {cameras}')
         return Done.SUCCESS
 
@@ -100,6 +102,7 @@ class PerceptionNode(LifecycleNode):
         self._outputs.close()
         self._transforms.close()
         self._models = None
+        gc.unfreeze()
         gc.collect()
         torch.cuda.empty_cache()
         return Done.SUCCESS
