@@ -39,6 +39,7 @@ def frames(drive):
     return list(drive.frames())
 
 
+@pytest.mark.timeout(400)
 def test_a_seed_gives_the_same_drive_in_another_process(frames):
     code = (
         'import sys; sys.path.insert(0, "test")\n'

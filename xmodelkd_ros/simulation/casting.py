@@ -137,11 +137,11 @@ def merge(hits: Hits, scene: Scene, origins: np.ndarray, directions: np.ndarray)
         return
     triangle, mesh = found['primID'][rows], scene.mesh
     u, v = found['u'][rows, None], found['v'][rows, None]
-    corners = mesh.texture[triangle]
+    corners = np.take(mesh.texture, triangle, axis=0)
     hits.distance[rows] = found['tfar'][rows]
     hits.texture[rows] = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
     normal = found['Ng'][rows]
     hits.normal[rows] = normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12)
     hits.on_ground[rows] = False
     for name in ('material', 'label', 'instance', 'color'):
-        getattr(hits, name)[rows] = getattr(mesh, name)[triangle]
+        getattr(hits, name)[rows] = np.take(getattr(mesh, name), triangle, axis=0)

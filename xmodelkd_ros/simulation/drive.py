@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 import dataclasses
 
 import numpy as np
@@ -121,12 +122,13 @@ class Drive:
         """Return one frame with its truth."""
         stamp = self.stamp(index)
         odom_from_lidar = self.pose(stamp) @ self.base_from_lidar
-        cloud = self._cloud(index, stamp, odom_from_lidar)
-        views = {
-            name: self._view(index, number, name, stamp, odom_from_lidar)
-            for number, name in enumerate(self.cameras)
-        }
-        return Frame(cloud, views, odom_from_lidar)
+        with ThreadPoolExecutor(1) as pool:
+            cloud = pool.submit(self._cloud, index, stamp, odom_from_lidar)
+            views = {
+                name: self._view(index, number, name, stamp, odom_from_lidar)
+                for number, name in enumerate(self.cameras)
+            }
+            return Frame(cloud.result(), views, odom_from_lidar)
 
     def _cloud(self, index: int, stamp: int, odom_from_lidar: np.ndarray) -> Cloud:
         config, second = self.config, (stamp - self.start) * 1e-9

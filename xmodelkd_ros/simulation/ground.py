@@ -70,24 +70,32 @@ class Ground:
 
         """
         down = np.minimum(directions[:, 2], -1e-6)
-        upper = (self.kerb - origins[:, 2]) / down
-        lower = -origins[:, 2] / down
-        far = (directions[:, 2] > -1e-4) | (lower > 400)
-        top = self._along(origins, directions, np.where(far, 0, upper))
-        material = top
-        distance: np.ndarray = np.where(IS_RAISED[top], upper, lower)
-        sunk = np.flatnonzero(~IS_RAISED[top] & ~far)
-        bottom = self._along(origins[sunk], directions[sunk], lower[sunk])
-        material[sunk] = bottom
-        face = sunk[IS_RAISED[bottom]]
-        distance[face] = self._kerb_face(origins[face], directions[face], upper[face], lower[face])
-        material[face] = Material.KERB
-        distance[far] = np.inf
+        rows = np.flatnonzero((directions[:, 2] <= -1e-4) & (-origins[:, 2] / down <= 400))
+        distance = np.full(len(directions), np.inf, np.float32)
+        material = np.zeros(len(directions), np.uint8)
         normal = np.zeros_like(directions)
         normal[:, 2] = 1
-        normal[face] = -directions[face] * np.array([1, 1, 0], np.float32)
-        normal[face] /= np.linalg.norm(normal[face], axis=1, keepdims=True) + 1e-9
-        return distance.astype(np.float32), material, normal
+        reach, material[rows], faces = self._meet(origins[rows], directions[rows])
+        distance[rows] = reach
+        kerb = rows[faces]
+        normal[kerb] = -directions[kerb] * np.array([1, 1, 0], np.float32)
+        normal[kerb] /= np.linalg.norm(normal[kerb], axis=1, keepdims=True) + 1e-9
+        return distance, material, normal
+
+    def _meet(
+        self, origins: np.ndarray, directions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return where rays that point down end, on what, and which of them at kerb faces."""
+        upper = (self.kerb - origins[:, 2]) / directions[:, 2]
+        lower = -origins[:, 2] / directions[:, 2]
+        material = self._along(origins, directions, upper)
+        distance: np.ndarray = np.where(IS_RAISED[material], upper, lower)
+        sunk = np.flatnonzero(~IS_RAISED[material])
+        material[sunk] = self._along(origins[sunk], directions[sunk], lower[sunk])
+        face = sunk[IS_RAISED[material[sunk]]]
+        distance[face] = self._kerb_face(origins[face], directions[face], upper[face], lower[face])
+        material[face] = Material.KERB
+        return distance, material, face
 
     def _along(self, origins: np.ndarray, directions: np.ndarray, t: np.ndarray) -> np.ndarray:
         return self.at(
