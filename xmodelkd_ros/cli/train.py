@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import importlib
 from pathlib import Path
 import sys
+from typing import Any
 
 from .arguments import add_options, config_from_options
 from .command import command
@@ -29,7 +30,7 @@ def main(args: Sequence[str] | None = None) -> int:
         own.add_argument('--resume', action='store_true', help='go on with the run in <out>')
         add_options(own, _config_class(kind))
     options = parser.parse_args(args)
-    config = config_from_options(options, _config_class(options.kind))
+    config: Any = config_from_options(options, _config_class(options.kind))
     train = getattr(_module(options.kind), f'train_{options.kind}')
     path = train(
         options.drives, options.validation, options.out, config,

@@ -46,7 +46,7 @@ class ConvNorm(nn.Module):
     def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(out)
+        self.norm: nn.Module = nn.BatchNorm2d(out, momentum=0.03)  # batches are small
 
     def forward(self, x: Tensor) -> Tensor:
         """x: B x C_in x H x W. Output: B x C_out x H / stride x W / stride."""
