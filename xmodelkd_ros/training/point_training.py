@@ -137,5 +137,6 @@ def _checkpoint(
         for name, tensor in module.network.state_dict().items()
     }
     return Checkpoint(
-        'point', to_mapping(config.network), to_mapping(view), tuple(module.classes), summary, state
+        'point', to_mapping(config.network), to_mapping(view), tuple(module.classes), summary,
+        state,
     )
