@@ -1,16 +1,18 @@
 """Assignment against SciPy's, and its refusals."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
-
 from xmodelkd_ros.inference.assignment import assign, associate
+
+WHOLE = st.integers(-20, 20).map(float)
 
 
 @st.composite
-def costs(draw, elements=st.integers(-20, 20).map(float)):
+def costs(draw, elements=WHOLE):
     rows = draw(st.integers(0, 9))
     columns = draw(st.integers(rows, 12))
     return draw(arrays(np.float64, (rows, columns), elements=elements))

@@ -39,7 +39,7 @@ def assign(cost: np.ndarray) -> np.ndarray:
     for row, column in enumerate(cost.argmin(1)):  # most rows keep their cheapest column
         if row_of_column[column] < 0:
             column_of_row[row], row_of_column[column] = column, row
-    for row in np.flatnonzero(column_of_row < 0):
+    for row in np.flatnonzero(column_of_row < 0).tolist():
         _augment(cost, row, duals, column_of_row, row_of_column)
     return column_of_row
 
@@ -88,11 +88,11 @@ def _augment(
         length[better] = open_length[better] = candidate[better]
         previous[better] = row
         sink = int(open_length.argmin())
-        shortest = open_length[sink]
+        shortest = float(open_length[sink])
         if shortest == np.inf:
             raise ValueError('no assignment: the allowed pairs do not suffice')
         done[sink], open_length[sink] = True, np.inf
-        row = row_of_column[sink]
+        row = int(row_of_column[sink])
         if row < 0:
             break
     u[start] += shortest
@@ -100,8 +100,8 @@ def _augment(
     u[row_of_column[passed]] += shortest - length[passed]
     v[done] -= shortest - length[done]
     while True:
-        row = previous[sink]
+        row = int(previous[sink])
         row_of_column[sink] = row
-        column_of_row[row], sink = sink, column_of_row[row]
+        column_of_row[row], sink = sink, int(column_of_row[row])
         if row == start:
             return

@@ -46,9 +46,10 @@ def bounding_boxes(masks: np.ndarray) -> np.ndarray:
 
     """
     limits = []
-    for covered in (masks.any(1), masks.any(2)):  # (Q, w), (Q, h)
+    for axis in (1, 2):
+        covered: np.ndarray = np.any(masks, axis)  # (Q, w), then (Q, h)
         size = covered.shape[1]
-        empty = ~covered.any(1) if size else np.ones(len(covered), bool)
+        empty = ~np.any(covered, 1)
         limits.append(np.where(empty, 0, covered.argmax(1)))
         limits.append(np.where(empty, 0, size - covered[:, ::-1].argmax(1)))
     x0, x1, y0, y1 = limits

@@ -15,11 +15,11 @@ import itertools
 
 import numpy as np
 
+from .assignment import associate
+from .instance_masks import bounding_boxes, paint_instances, resolve_overlaps
 from ..config import setting
 from ..labels import ALL_CLASSES
 from ..records import Detections, Tracks
-from .assignment import associate
-from .instance_masks import bounding_boxes, paint_instances, resolve_overlaps
 
 _MOMENTA = np.array([0.0, 0.6, 0.9], np.float32)[:, None]  # recent, short, long memory
 _LAST_ID = 65535
@@ -224,7 +224,7 @@ class Tracker:
         self._memory = memory
 
 
-def _memory_type(embedding: int) -> np.dtype:
+def _memory_type(embedding: int) -> np.dtype[np.void]:
     """Return the type of a remembered track; id 0 is a track that is not confirmed yet."""
     return np.dtype(
         [

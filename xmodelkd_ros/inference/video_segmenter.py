@@ -10,18 +10,18 @@ import cv2
 import numpy as np
 import torch
 
+from .devices import compute_dtype, download, select_device, upload
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.video_network import (
+    mask_logits,
     PixelOutput,
     QueryOutput,
     VideoNetwork,
     VideoNetworkConfig,
-    mask_logits,
 )
 from ..records import Detections
-from .devices import compute_dtype, download, select_device, upload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +73,8 @@ class VideoSegmenter:
         self.classes: tuple[SemanticClass, ...] = checkpoint.classes
         self.sha256 = checkpoint.sha256
         self._dtype = compute_dtype(self.device)
-        self._network = network.fuse().to(
-            self.device, self._dtype, memory_format=torch.channels_last
-        )
+        self._network = network.fuse().to(self.device, self._dtype)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:

@@ -27,9 +27,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..config import from_mapping, setting
-from .video_backbone import STRIDE, ConvNorm, Pyramid
+from .video_backbone import ConvNorm, Pyramid, STRIDE
 from .video_decoder import DecoderLayer, position_encoding
+from ..config import from_mapping, setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,13 +85,12 @@ def spoil(rgb: np.ndarray, chance: float, random: np.random.Generator) -> np.nda
     if blurred:
         rgb = cv2.GaussianBlur(rgb, (0, 0), random.uniform(0.4, 1.3))
     if noisy:
-        noise = np.empty(rgb.shape, np.int16)
-        cv2.setRNGSeed(int(random.integers(2**31)))
-        cv2.randn(noise, (0,) * 3, (random.uniform(2, 12),) * 3)
-        rgb = cv2.add(rgb, noise, dtype=cv2.CV_8U)
+        noise = random.normal(0, random.uniform(2, 12), rgb.shape)
+        rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
     if blocky:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(35, 95))]
-        rgb = cv2.imdecode(cv2.imencode('.jpg', rgb, quality)[1], cv2.IMREAD_COLOR)
+        coded = cv2.imencode('.jpg', rgb, quality)[1]
+        rgb = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return rgb
 
 
@@ -119,11 +118,12 @@ def _reframe(picture: Picture, frame: np.ndarray, size: tuple[int, int]) -> Pict
         shape = (size[1], size[0])
         return cv2.warpAffine(image, frame, shape, flags=flags, borderValue=border)
 
+    label, instance = picture.label, picture.instance
     return Picture(
         stamp=picture.stamp,
         rgb=warp(picture.rgb, cv2.INTER_LINEAR, (110, 110, 110)),
-        label=warp(picture.label, cv2.INTER_NEAREST, (0,)),
-        instance=warp(picture.instance, cv2.INTER_NEAREST, (0,)),
+        label=None if label is None else warp(label, cv2.INTER_NEAREST, (0,)),
+        instance=None if instance is None else warp(instance, cv2.INTER_NEAREST, (0,)),
         frame=picture.frame,
     )
 

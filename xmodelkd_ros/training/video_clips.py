@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from .cache import CachedDrive
+from .video_augmentation import augment, VideoAugmentationConfig
+from .video_targets import InstanceTargets, make_targets, stack_targets
 from ..config import setting
 from ..labels import THING_CLASSES
 from ..records import Picture
-from .cache import CachedDrive
-from .video_augmentation import VideoAugmentationConfig, augment
-from .video_targets import InstanceTargets, make_targets, stack_targets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class VideoClipConfig:
     height: int = setting(128, 'height of training pictures', unit='px', low=64, high=4096)
     max_gap: int = setting(4, 'most frames between the two of a clip', low=1, high=1000)
     min_area: int = setting(
-        40, 'instances of fewer visible pixels are ignored', unit='px', low=1)
+        64, 'instances of fewer visible pixels are ignored', unit='px', low=1)
     balance: float = setting(
         0.5, 'how strongly pictures with rare classes are preferred, 1 evens out classes',
         low=0.0, high=1.0)

@@ -13,18 +13,18 @@ from pytorch_lightning.callbacks import Timer
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from .trainer import RunConfig
+from .video_clips import ClipBatch, VideoClipConfig
+from .video_losses import video_losses, VideoLossConfig
 from ..config import setting, to_mapping
 from ..evaluation.video import TrackEvaluation
 from ..inference.tracker import Tracker
-from ..inference.video_segmenter import VideoPreprocessing, detections
-from ..labels import THING_CLASSES
+from ..inference.video_segmenter import detections, VideoPreprocessing
+from ..labels import ALL_CLASSES, THING_CLASSES
 from ..networks.checkpoint import Checkpoint, save_checkpoint
 from ..networks.video_backbone import STRIDE
 from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Picture
-from .trainer import RunConfig
-from .video_clips import ClipBatch, VideoClipConfig
-from .video_losses import VideoLossConfig, video_losses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class VideoTrainingConfig:
     losses: VideoLossConfig = setting(VideoLossConfig(), 'weights of the losses')
     run: RunConfig = setting(RunConfig(), 'how the run goes')
     validate_every: int = setting(1, 'validate on every n-th picture', low=1)
-    learning_rate: float = setting(1e-3, 'peak learning rate', low=0.0, high=1.0)
+    learning_rate: float = setting(1.5e-3, 'peak learning rate', low=0.0, high=1.0)
     weight_decay: float = setting(0.05, 'decay of weights', low=0.0, high=1.0)
     averaging: float = setting(
         0.998, 'share of the old in the running average of weights', low=0.0, high=1.0)
@@ -60,7 +60,9 @@ class VideoTrainingModule(lightning.LightningModule):
     def __init__(self, config: VideoTrainingConfig) -> None:
         super().__init__()
         self.config = config
-        self.network = VideoNetwork(config.network).to(memory_format=torch.channels_last)
+        self.network = VideoNetwork(config.network)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.semantic = torch.nn.Conv2d(config.network.kernel, len(ALL_CLASSES), 1)
         average = get_ema_multi_avg_fn(config.averaging)
         self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self._evaluation, self._trackers = TrackEvaluation(), dict[str, Tracker]()
@@ -69,7 +71,7 @@ class VideoTrainingModule(lightning.LightningModule):
         """Return AdamW; its learning rate is set before each step."""
         config = self.config
         return torch.optim.AdamW(
-            self.network.parameters(),
+            [*self.network.parameters(), *self.semantic.parameters()],
             config.learning_rate,
             weight_decay=config.weight_decay,
             fused=self._steps_fused(),
@@ -96,7 +98,7 @@ class VideoTrainingModule(lightning.LightningModule):
         rise = min(1.0, (self.global_step + 1) / self.config.warm_up)
         fall = 0.5 * (1 + math.cos(math.pi * _progress(self.trainer)))
         rate = self.config.learning_rate * min(rise, fall)
-        for group in self.optimizers().param_groups:
+        for group in self.trainer.optimizers[0].param_groups:
             group['lr'] = rate
 
     def transfer_batch_to_device(
@@ -108,9 +110,10 @@ class VideoTrainingModule(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips."""
         queries, pixels = self.network(self._normalise(batch.images), self._starts(batch))
+        semantic = self.semantic(pixels.features).float()
         with torch.autocast(self.device.type, enabled=False):
             losses = video_losses(
-                queries, pixels, batch.targets, batch.clip, self.config.losses
+                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses
             )
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f'train/{name}': value for name, value in losses.items()})
@@ -139,7 +142,8 @@ class VideoTrainingModule(lightning.LightningModule):
             )
             tracker = self._trackers.setdefault(video, Tracker())
             tracks = tracker.update(found[0], picture.stamp)
-            self._evaluation.add(video, picture.instance, picture.label, tracks)
+            if picture.instance is not None and picture.label is not None:
+                self._evaluation.add(video, picture.instance, picture.label, tracks)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the tracks."""
@@ -198,7 +202,8 @@ def _progress(trainer: lightning.Trainer) -> float:
     """Return how much of the run is over, 0..1, by its steps or its time limit."""
     done = trainer.global_step / max(float(trainer.estimated_stepping_batches), 1.0)
     for timer in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(timer, Timer) and timer.time_remaining() is not None:
+        remaining = timer.time_remaining() if isinstance(timer, Timer) else None
+        if isinstance(timer, Timer) and remaining is not None:
             elapsed = timer.time_elapsed()
-            done = max(done, elapsed / (elapsed + timer.time_remaining() + 1e-6))
+            done = max(done, elapsed / (elapsed + remaining + 1e-6))
     return min(done, 1.0)

@@ -31,6 +31,8 @@ class InstanceTargets:
         (N, 2) int64 x, y: the cell of the mask nearest its centroid.
     ignored
         (h, w) bool: cells of instances too small to learn from.
+    label
+        (h, w) int64: class id in the middle of each cell.
 
     """
 
@@ -41,6 +43,7 @@ class InstanceTargets:
     half_size: torch.Tensor
     peak: torch.Tensor
     ignored: torch.Tensor
+    label: torch.Tensor
 
 
 def make_targets(
@@ -87,6 +90,7 @@ def make_targets(
         half_size=torch.from_numpy(half_size),
         peak=torch.from_numpy(_peaks(mask)),
         ignored=torch.from_numpy(ignored),
+        label=torch.from_numpy(label[STRIDE // 2::STRIDE, STRIDE // 2::STRIDE].astype(np.int64)),
     )
 
 
@@ -104,7 +108,7 @@ def stack_targets(targets: Sequence[InstanceTargets]) -> InstanceTargets:
     stacked = {}
     for field in dataclasses.fields(InstanceTargets):
         values = [getattr(t, field.name) for t in targets]
-        if field.name != 'ignored':
+        if field.name not in ('ignored', 'label'):
             fill = {'channel': -1, 'half_size': 1}.get(field.name, 0)
             values = [_pad(value, count, fill) for value in values]
         stacked[field.name] = torch.stack(values)
@@ -136,10 +140,10 @@ def heat_targets(
     """
     batch, height, width = targets.ignored.shape
     deviation = (targets.half_size * spread).clamp(min=floor)
-    x, y = (
-        torch.exp(-0.5 * ((cells - targets.peak[..., a, None]) / deviation[..., a, None]) ** 2)
-        for a, cells in enumerate(torch.arange(n, device=deviation.device) for n in (width, height))
-    )
+    sides = [torch.arange(n).to(deviation) for n in (width, height)]
+    away = [(side - targets.peak[..., a, None]) / deviation[..., a, None]
+            for a, side in enumerate(sides)]
+    x, y = (torch.exp(-0.5 * steps**2) for steps in away)
     blobs = y[..., None] * x[..., None, :] * (targets.channel >= 0)[..., None, None]
     index = targets.channel.clamp(min=0)[..., None, None].expand_as(blobs)
     heat = blobs.new_zeros(batch, classes, height, width)

@@ -10,13 +10,13 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from ..config import to_mapping
-from ..errors import BagError
-from ..records import Picture
 from .cache import cached_drives, CachedDrive
 from .trainer import fit, seed_everything
 from .video_clips import ClipDataset, collate
 from .video_module import VideoTrainingConfig, VideoTrainingModule
+from ..config import to_mapping
+from ..errors import BagError
+from ..records import Picture
 
 CHECKPOINT = 'video.safetensors'
 

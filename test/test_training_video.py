@@ -1,0 +1,281 @@
+"""Training of the video segmenter: targets, losses, augmentation, and a clip it can overfit."""
+
+import dataclasses
+
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+from xmodelkd_ros.evaluation.video import TrackEvaluation
+from xmodelkd_ros.inference.tracker import Tracker
+from xmodelkd_ros.inference.video_segmenter import detections
+from xmodelkd_ros.labels import THING_CLASSES
+from xmodelkd_ros.networks.video_network import (
+    PixelOutput,
+    QueryOutput,
+    VideoNetwork,
+    VideoNetworkConfig,
+)
+from xmodelkd_ros.records import Picture
+from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationConfig
+from xmodelkd_ros.training.video_clips import collate
+from xmodelkd_ros.training.video_losses import (
+    association_loss,
+    heat_loss,
+    mask_losses,
+    match,
+    score_loss,
+    video_losses,
+    VideoLossConfig,
+    vote_loss,
+)
+from xmodelkd_ros.training.video_targets import heat_targets, make_targets, stack_targets
+
+CAR, PERSON, ROAD = 10, 13, 1
+
+
+def scene(*things, size=(64, 96)):
+    """Return a picture of coloured boxes (identity, class, x0, y0, x1, y1) on a road."""
+    rgb = np.full((*size, 3), 90, np.uint8)
+    label, instance = np.full(size, ROAD, np.uint8), np.full(size, 999, np.uint16)
+    for identity, class_id, x0, y0, x1, y1 in things:
+        rgb[y0:y1, x0:x1] = np.random.default_rng(identity).integers(0, 256, 3)
+        label[y0:y1, x0:x1], instance[y0:y1, x0:x1] = class_id, identity
+    return Picture(0, rgb, label, instance)
+
+
+def targets_of(*things, min_area=16, most=32):
+    picture = scene(*things)
+    return make_targets(picture.label, picture.instance, THING_CLASSES, min_area, most)
+
+
+def test_targets_of_boxes():
+    found = targets_of(
+        (7, PERSON, 8, 4, 16, 28), (3, CAR, 40, 10, 81, 30), (9, CAR, 90, 60, 92, 62))
+    assert found.identity.tolist() == [3, 7]
+    assert found.channel.tolist() == [0, 3]
+    assert found.mask.shape == (2, 16, 24)
+    assert found.mask[1].sum() == 2 * 6
+    assert found.mask[0, 3, 20] == 0.25
+    assert found.center[1].tolist() == [3.0, 4.0]
+    assert found.half_size[1].tolist() == [1.0, 3.0]
+    assert found.mask[1, found.peak[1, 1], found.peak[1, 0]] == 1
+    assert torch.nonzero(found.ignored).tolist() == [[15, 22]]
+
+
+def test_only_the_largest_count_and_the_rest_is_ignored():
+    found = targets_of((1, CAR, 0, 0, 8, 8), (2, CAR, 40, 0, 60, 20), most=1)
+    assert found.identity.tolist() == [2]
+    assert found.ignored[:2, :2].all()
+
+
+def test_no_instances():
+    batch = stack_targets([targets_of(), targets_of()])
+    assert vote_loss(torch.zeros(2, 2, 16, 24), batch) == 0
+    assert batch.mask.shape == (2, 0, 16, 24)
+    assert not heat_targets(batch, 6).any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 100_000))
+def test_masks_hold_all_thing_pixels_once_and_peaks_lie_inside(seed):
+    random = np.random.default_rng(seed)
+    things = []
+    for identity in range(1, random.integers(2, 8)):
+        x, y = random.integers(0, (90, 60))
+        things.append((identity, int(random.integers(10, 16)), x, y, x + random.integers(1, 40),
+                       y + random.integers(1, 30)))
+    picture = scene(*things)
+    found = make_targets(picture.label, picture.instance, THING_CLASSES, 1)
+    covered = (picture.instance != 999).reshape(16, 4, 24, 4).mean((1, 3))
+    np.testing.assert_allclose(found.mask.sum(0), covered, atol=1e-6)
+    for mask, (x, y) in zip(found.mask, found.peak.tolist(), strict=True):
+        assert mask[y, x] >= 0.75 * mask.max()
+    heat = heat_targets(stack_targets([found]), 6)[0]
+    for channel, (x, y) in zip(found.channel, found.peak.tolist(), strict=True):
+        assert heat[channel, y, x] == 1
+
+
+def perfect(batch, queries=6):
+    """Return outputs that find the true instances exactly, in reversed query order."""
+    shape = batch.mask.shape
+    count = shape[1]
+    order = torch.arange(queries - 1, queries - 1 - count, -1)
+    logits = torch.full((shape[0], queries, 6), -9.0)
+    peak = torch.zeros(shape[0], queries, 2, dtype=torch.int64)
+    center, log_size = torch.zeros(2, shape[0], queries, 2)
+    kernel = torch.zeros(shape[0], queries, count + 1)
+    for image in range(shape[0]):
+        for instance in range(count):
+            query = order[instance]
+            logits[image, query, batch.channel[image, instance]] = 9.0
+            peak[image, query] = batch.peak[image, instance]
+            center[image, query] = batch.center[image, instance]
+            log_size[image, query] = batch.half_size[image, instance].log()
+            kernel[image, query, instance] = 40.0
+    kernel[..., -1] = -20.0
+    embedding = torch.nn.functional.normalize(torch.randn(shape[0], queries, 8), dim=2)
+    votes = torch.zeros(shape[0], 2, *shape[2:])
+    pixels = PixelOutput(torch.zeros(shape[0], 6, *shape[2:]), (batch.mask > 0.5).float(), votes)
+    return QueryOutput(logits, embedding, center, log_size, kernel, peak), pixels, order
+
+
+def aligned():
+    return stack_targets([
+        targets_of((3, CAR, 40, 12, 80, 28), (7, PERSON, 8, 4, 16, 28)),
+        targets_of((3, CAR, 44, 12, 84, 28), (7, PERSON, 8, 8, 16, 32)),
+    ])
+
+
+def test_the_matching_finds_the_queries_of_the_instances():
+    batch = aligned()
+    queries, pixels, order = perfect(batch)
+    pixels = pixels._replace(votes=batch.center[:, 0, :, None, None].expand(-1, -1, 16, 24))
+    assert match(queries, pixels, batch).tolist() == [order[:2].tolist()] * 2
+
+
+def test_losses_are_near_zero_for_the_truth_and_large_for_its_opposite():
+    batch = aligned()
+    right = 20 * batch.mask - 10
+    good, bad = mask_losses(right, batch), mask_losses(-right, batch)
+    assert good['cover'] < 1e-3 and good['dice'] < 1e-2
+    assert bad['cover'] > 10 and bad['dice'] > 0.9
+    heat = heat_targets(batch, 6)
+    assert heat_loss(torch.logit(heat.clamp(1e-6, 1 - 1e-6)), batch) < 0.2
+    assert heat_loss(-4 * torch.ones_like(heat), batch) > 2
+    queries, _, order = perfect(batch)
+    matched, quality = order[:2].expand(2, 2), torch.ones(2, 2)
+    assert score_loss(queries, matched, quality, batch) < 1e-3
+    assert score_loss(queries, torch.zeros(2, 2, dtype=torch.int64), quality, batch) > 1
+
+
+def test_ignored_places_cost_nothing():
+    empty, tiny = targets_of(), targets_of((9, CAR, 88, 56, 91, 59))
+    heat = torch.full((1, 6, 16, 24), -20.0)
+    heat[:, :, 14, 22] = 20.0
+    assert heat_loss(heat, stack_targets([tiny])) < 1e-3 < heat_loss(heat, stack_targets([empty]))
+
+
+def test_association_prefers_equal_vectors_for_one_identity():
+    batch = aligned()
+    axes = torch.eye(8)
+    alike = axes[[0, 1, 0, 1]].reshape(2, 1, 2, 8)
+    swapped = axes[[0, 1, 1, 0]].reshape(2, 1, 2, 8)
+    one_clip, two_clips = torch.tensor([0, 0]), torch.tensor([0, 1])
+    assert association_loss(alike, batch, one_clip, 0.1) < 1e-3
+    assert association_loss(swapped, batch, one_clip, 0.1) > 5
+    assert association_loss(alike, batch, two_clips, 0.1) == 0  # nothing is seen twice
+
+
+def test_padding_changes_no_loss():
+    batch = aligned()
+    padded = stack_targets([
+        targets_of((3, CAR, 40, 12, 80, 28), (7, PERSON, 8, 4, 16, 28)),
+        targets_of((3, CAR, 44, 12, 84, 28), (7, PERSON, 8, 8, 16, 32)),
+        targets_of((1, CAR, 0, 0, 8, 8), (2, CAR, 20, 0, 28, 8), (3, CAR, 0, 40, 8, 48)),
+    ])
+    padded = dataclasses.replace(
+        padded, **{f.name: getattr(padded, f.name)[:2] for f in dataclasses.fields(padded)})
+    assert padded.channel[:, 2].tolist() == [-1, -1]
+    random = torch.Generator().manual_seed(0)
+    heat = torch.randn(2, 6, 16, 24, generator=random)
+    logits = torch.randn(2, 3, 16, 24, generator=random)
+    queries, _, order = perfect(padded)
+    for loss in (
+        lambda t: heat_loss(heat, t),
+        lambda t: mask_losses(logits[:, :t.mask.shape[1]], t)['cover'],
+        lambda t: mask_losses(logits[:, :t.mask.shape[1]], t)['dice'],
+        lambda t: score_loss(queries, order[:t.mask.shape[1]].expand(2, -1),
+                             torch.ones(t.channel.shape), t),
+    ):
+        torch.testing.assert_close(loss(batch), loss(padded))
+
+
+def shrunk(mask):
+    around = dict(borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.erode(mask.astype(np.uint8), np.ones((5, 5)), **around) > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 100_000))
+def test_augmentation_moves_picture_and_truth_alike(seed):
+    config = VideoAugmentationConfig(tone=0.0, saturation=0.0, fault=0.0)
+    picture = scene((1, CAR, 20, 20, 60, 50))
+    picture = dataclasses.replace(
+        picture, rgb=np.where(picture.instance[..., None] == 1, 255, 0).astype(np.uint8)
+        * np.ones(3, np.uint8))
+    random = np.random.default_rng(seed)
+    for result in augment([picture, picture], (64, 96), config, random):
+        assert result.rgb.shape == (64, 96, 3)
+        inside = result.instance == 1
+        np.testing.assert_array_equal(inside, result.label == CAR)
+        core = shrunk(inside)
+        rim = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5))) > 0
+        assert (result.rgb[core] > 200).all()
+        road = shrunk(result.instance == 999)
+        outside = ~rim & road  # the rim of the picture mixes with what is around it
+        assert (result.rgb[outside] < 60).all()
+
+
+def moving_clip():
+    """Return 6 pictures: a car and a person cross, a second car stands."""
+    return [
+        dataclasses.replace(
+            scene((1, CAR, 4 + 8 * t, 20, 36 + 8 * t, 40),
+                  (2, PERSON, 70 - 8 * t, 16, 80 - 8 * t, 56), (3, CAR, 60, 2, 92, 14)),
+            stamp=t * 100_000_000)
+        for t in range(6)
+    ]
+
+
+def track_ap(network, clip):
+    evaluation, tracker = TrackEvaluation(), Tracker()
+    network.eval()
+    for picture in clip:
+        image = torch.from_numpy(picture.rgb).permute(2, 0, 1)[None].float() / 60 - 2
+        with torch.inference_mode():
+            found, = detections(*network(image), THING_CLASSES, [picture.rgb.shape[:2]], 0.1)
+        evaluation.add('clip', picture.instance, picture.label,
+                       tracker.update(found, picture.stamp))
+    network.train()
+    return evaluation.scores().mean.ap
+
+
+def test_a_clip_can_be_overfitted():
+    torch.manual_seed(0)
+    network = VideoNetwork(VideoNetworkConfig(
+        widths=(32, 32, 32, 32), blocks=(1, 1, 1, 1), fine=32, coarse=32, queries=8, kernel=8,
+        embedding=16))
+    semantic = torch.nn.Conv2d(8, 17, 1)
+    clip = moving_clip()
+    batch = collate([(
+        [p.rgb for p in clip],
+        [make_targets(p.label, p.instance, THING_CLASSES, 16) for p in clip],
+    )])
+    images = batch.images.float() / 60 - 2
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    history = []
+    before = track_ap(network, clip)
+    for _ in range(80):
+        queries, pixels = network(images, batch.targets.peak)
+        losses = video_losses(
+            queries, pixels, batch.targets, batch.clip, semantic(pixels.features),
+            VideoLossConfig())
+        history.append({name: value.item() for name, value in losses.items()})
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+    for name in ('heat', 'cover', 'dice', 'place', 'vote', 'association'):
+        assert history[-1][name] < 0.6 * history[0][name], name
+    assert before < 0.2
+    assert track_ap(network, clip) > 0.5
+
+
+@pytest.mark.parametrize('field', ['label', 'instance'])
+def test_pictures_without_truth_are_refused(field):
+    from xmodelkd_ros.training.video_clips import _targets
+
+    with pytest.raises(ValueError, match='no true labels'):
+        _targets(dataclasses.replace(scene(), **{field: None}), 1)
