@@ -69,12 +69,21 @@ def start(context):
             'use_sim_time': values['use_sim_time'],
         }.items()),
         *(record(values['record'], cameras) if values['record'] else ()),
-        play(values, ['/points', *(topics[name] for name in cameras if name in topics)]),
+        play(values, [
+            '/points', *(topics[name] for name in cameras if name in topics),
+            *(results_of(cameras) if values['record'] else ()),
+        ]),
     ]
 
 
-def play(values, inputs):
-    """Return the player, which waits until somebody listens to the inputs of perception."""
+def results_of(cameras):
+    """Return the topics of the results."""
+    return [*RESULTS, *(f'/perception/output/{camera}/{name}'
+                        for camera in cameras for name in RESULTS_OF_CAMERA)]
+
+
+def play(values, awaited):
+    """Return the player, which waits until perception and the recorder are listening."""
     return Node(
         package='xmodelkd_ros', executable='bag_player', name='bag_player', output='screen',
         parameters=[{
@@ -85,17 +94,13 @@ def play(values, inputs):
             'wait_for': LABELS if values['report'] or values['lossless'] == 'true' else '',
             'in_flight': 1 if values['lossless'] == 'true' else 0,
             'report': values['report'],
-            'wait_for_subscribers': inputs,
+            'wait_for_subscribers': awaited,
         }])
 
 
 def record(path, cameras):
     """Return the recorder of the results."""
-    topics = [f'/perception/output/{camera}/{name}'
-              for camera in cameras for name in RESULTS_OF_CAMERA]
+    topics = [*results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     return [Node(
         package='xmodelkd_ros', executable='bag_recorder', name='bag_recorder', output='screen',
-        parameters=[{
-            'bag': path,
-            'topics': [*RESULTS, *topics, '/diagnostics', '/tf', '/tf_static'],
-        }])]
+        parameters=[{'bag': path, 'topics': topics}])]

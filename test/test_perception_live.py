@@ -239,7 +239,7 @@ def test_time_that_jumps_back_clears_all_and_is_said_once(live, stamp):
 def test_subscriber_of_unsuitable_quality_is_said_in_one_line(live):
     live.node.create_subscription(
         PointCloud2, '/perception/output/points', lambda message: None, LATCHED)
-    wait_for(lambda: says(live, r'/perception/output/points.* incompatible QoS.*DURABILITY'))
+    wait_for(lambda: says(live, r'output/points.* incompatible QoS.*DURABILITY'))
     assert live.said().count('incompatible QoS') == 1
 
 

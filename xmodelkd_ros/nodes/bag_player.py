@@ -75,10 +75,7 @@ class BagPlayer(Node):
         return self.create_publisher(message_class(topic.type_name), name, profile)
 
     def _check(self) -> None:
-        played, duration = ', '.join(self._outputs), (self._bag.end - self._bag.start) / 1e9
-        for name in self._config.wait_for_subscribers:
-            if name not in self._outputs:
-                raise ConfigurationError('wait_for_subscribers', name, f'one of {played}')
+        duration = (self._bag.end - self._bag.start) / 1e9
         if self._config.start_offset > duration:
             offset = self._config.start_offset
             raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
@@ -94,8 +91,8 @@ class BagPlayer(Node):
             self.finished.set_result(None)
 
     def _wait_for_subscribers(self) -> None:
-        awaited = [self._outputs[name] for name in self._config.wait_for_subscribers]
-        while self.context.ok() and not all(o.get_subscription_count() for o in awaited):
+        awaited = self._config.wait_for_subscribers
+        while self.context.ok() and not all(map(self.count_subscribers, awaited)):
             time.sleep(0.05)
         if awaited:
             time.sleep(_DISCOVERY)  # until they know of the publishers, too

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from message_filters import Subscriber
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from .calibrations import Calibrations
 from .intake import Intake
+from .ledger import Ledger
 from .perception_config import CameraConfig
 
 _SENSOR_DATA = QoSProfile(
@@ -35,6 +39,8 @@ class Inputs:
         Gets clouds and images.
     calibrations
         Gets camera_info.
+    ledger
+        Told what the middleware has dropped.
 
     """
 
@@ -44,19 +50,27 @@ class Inputs:
         cameras: Mapping[str, CameraConfig],
         intake: Intake,
         calibrations: Calibrations,
+        ledger: Ledger,
     ) -> None:
-        self._node = node
+        self._node, self._ledger = node, ledger
         self._subscribers: list[Subscriber] = []
-        self._listen(PointCloud2, 'points', intake.add_cloud)
+        self._listen(PointCloud2, 'points', 'points', intake.add_cloud)
         for name, camera in cameras.items():
             kind, topic = _TRANSPORTS[camera.transport]
-            self._listen(kind, f'{name}/{topic}', lambda m, n=name: intake.add_image(n, m))
             self._listen(
-                CameraInfo, f'{name}/camera_info', lambda m, n=name: calibrations.put(n, m))
+                kind, f'{name}/{topic}', f'image.{name}', partial(intake.add_image, name))
+            self._listen(
+                CameraInfo, f'{name}/camera_info', f'camera_info.{name}',
+                partial(calibrations.put, name))
 
-    def _listen(self, kind: type, topic: str, callback: object) -> None:
+    def _listen(
+        self, kind: type, topic: str, source: str, callback: Callable[[Any], None]
+    ) -> None:
+        events = SubscriptionEventCallbacks(
+            message_lost=lambda event: self._ledger.lose(source, event.total_count_change))
         subscriber = Subscriber(
-            self._node, kind, f'~/input/{topic}', qos_profile=_SENSOR_DATA)
+            self._node, kind, f'~/input/{topic}', qos_profile=_SENSOR_DATA,
+            event_callbacks=events)
         subscriber.registerCallback(callback)
         self._subscribers.append(subscriber)
 

@@ -70,11 +70,17 @@ class Ledger:
         self._lock = threading.Lock()
         self._received: Counter[str] = Counter()
         self._fates: Counter[tuple[str, str]] = Counter()
+        self._lost: Counter[str] = Counter()
 
     def receive(self, source: str) -> None:
         """Count a message that has arrived."""
         with self._lock:
             self._received[source] += 1
+
+    def lose(self, source: str, count: int) -> None:
+        """Count messages that the middleware has dropped before they were received."""
+        with self._lock:
+            self._lost[source] += count
 
     def settle(self, source: str, fate: str) -> None:
         """Count the fate of one message."""
@@ -88,8 +94,9 @@ class Ledger:
         self._complaints.warn(f'{source}: message of {stamp / 1e9:.3f} s refused: {text}')
 
     def counts(self, source: str) -> dict[str, int]:
-        """Return received, each fate, and waiting: what has none yet."""
+        """Return received, each fate, waiting (what has none yet), and lost beside these."""
         with self._lock:
-            received = self._received[source]
+            received, lost = self._received[source], self._lost[source]
             fates = {fate: self._fates[source, fate] for fate in FATES}
-        return {'received': received, **fates, 'waiting': received - sum(fates.values())}
+        waiting = received - sum(fates.values())
+        return {'received': received, **fates, 'waiting': waiting, 'lost': lost}

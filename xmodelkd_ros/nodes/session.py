@@ -56,7 +56,7 @@ class Session:
             self._intake, make_frame, models.pipeline(logbook.measurements.stage), outputs,
             logbook, config.threads)
         self._worker.start()
-        self._inputs = Inputs(node, cameras, self._intake, calibrations)
+        self._inputs = Inputs(node, cameras, self._intake, calibrations, logbook.ledger)
 
     def close(self) -> None:
         """Stop listening and let the worker end."""
