@@ -1,0 +1,139 @@
+"""Launch files run through `ros2 launch`: a bag through the live node is the bag offline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip('launch')
+
+from live_perception import base_parameters, DOMAIN
+from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING, write_models
+from tf2_msgs.msg import TFMessage
+from xmodelkd_ros.bags.frames import frames
+from xmodelkd_ros.bags.results import RecordedResults
+from xmodelkd_ros.bags.writer import BagWriter
+from xmodelkd_ros.geometry.transforms import invert
+from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.inference.tracker import TrackerConfig
+from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
+from xmodelkd_ros.messages.cameras import camera_info_message
+from xmodelkd_ros.messages.clouds import cloud_message
+from xmodelkd_ros.messages.images import image_message
+from xmodelkd_ros.messages.stamps import header_message
+from xmodelkd_ros.messages.transforms import transform_message
+
+pytestmark = [
+    pytest.mark.ros,
+    pytest.mark.skipif(shutil.which('ros2') is None, reason='needs the command ros2'),
+]
+
+START = 1_700_000_000_000_000_000
+STEP = 100_000_000
+COUNT = 12
+CAMERAS = ('front', 'left')
+MISSING = 5
+"""The cloud without an image of the camera on the left."""
+
+
+def write_bag(path):
+    """Write a short drive; the images are stamped a little after their clouds."""
+    with BagWriter(path) as bag:
+        bag.write('/tf_static', TFMessage(transforms=[
+            transform_message(invert(CAMERA_FROM_LIDAR), START, 'lidar', name)
+            for name in CAMERAS]), START)
+        for number in range(COUNT):
+            stamp = START + number * STEP
+            bag.write('/points', cloud_message(cloud(stamp, seed=number)), stamp)
+            for lag, name in enumerate(CAMERAS, 1):
+                taken = stamp + lag * 7_000_000
+                if name == 'left' and number == MISSING:
+                    continue
+                bag.write(f'/{name}/camera_info', camera_info_message(CAMERA, taken, name), taken)
+                rgb = picture(taken, seed=number + 100 * lag).rgb
+                bag.write(f'/{name}/image', image_message(
+                    rgb, 'rgb8', header_message(taken, name)), taken)
+
+
+def ros2_launch(file, **arguments):
+    """Run a launch file to its end; return what it said."""
+    command = ['ros2', 'launch', 'xmodelkd_ros', file]
+    done = subprocess.run(
+        [*command, *(f'{key}:={value}' for key, value in arguments.items())],
+        capture_output=True, text=True, timeout=110,
+        env={**os.environ, 'ROS_DOMAIN_ID': DOMAIN})
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('replay')
+
+
+@pytest.fixture(scope='module')
+def models(folder):
+    return write_models(folder)
+
+
+@pytest.fixture(scope='module')
+def replayed(folder, models):
+    """Play a bag through the live node; return the bag, the recorded bag and what was said."""
+    write_bag(folder / 'drive')
+    parameters = base_parameters(models, ())
+    del parameters['cameras']
+    values = {k: str(v) if k.endswith('_model') else v for k, v in parameters.items()}
+    (folder / 'parameters.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
+    said = ros2_launch(
+        'replay.launch.py', bag=folder / 'drive', record=folder / 'results', lossless='true',
+        params_file=folder / 'parameters.yaml')
+    return folder / 'drive', folder / 'results', said
+
+
+def test_the_live_node_says_exactly_what_the_pipeline_says_offline(replayed, models):
+    drive, results, said = replayed
+    perceive = Perception(
+        PointSegmenter(models[0]), VideoSegmenter(models[1]),
+        PipelineConfig(tracker=TrackerConfig(**TRACK_EVERYTHING)))
+    expected = [(frame, perceive(frame)) for frame in frames(drive)]
+    recorded = RecordedResults(results)
+    clouds = {cloud.stamp: cloud for cloud in recorded.clouds()}
+    assert sorted(clouds) == [frame.cloud.stamp for frame, _ in expected], said
+    assert len(clouds) == COUNT
+    for frame, result in expected:
+        live = clouds[frame.cloud.stamp]
+        assert np.array_equal(live.label, result.labels.label)
+        assert np.array_equal(live.instance, result.instance)
+    assert any(result.instance.any() for _, result in expected)
+    for camera in CAMERAS:
+        live_tracks = dict(recorded.tracks(camera))
+        offline = {f.views[camera].picture.stamp: r.tracks[camera]
+                   for f, r in expected if camera in f.views}
+        assert live_tracks.keys() == offline.keys()
+        assert len(offline) == COUNT - (camera == 'left')
+        for stamp, tracks in offline.items():
+            assert np.array_equal(live_tracks[stamp].id_map, tracks.id_map)
+            assert np.array_equal(live_tracks[stamp].track_id, tracks.track_id)
+
+
+def test_every_message_of_the_bag_is_accounted_for(replayed):
+    said = RecordedResults(replayed[1]).diagnostics()
+    assert said['points.received'] == said['points.used'] == str(COUNT)
+    assert said['image.front.used'] == str(COUNT) and said['image.left.used'] == str(COUNT - 1)
+    assert 'model.point.sha256' in said
+
+
+def test_replay_ends_in_order_with_the_bag(replayed):
+    assert replayed[2].count('process has finished cleanly') == 3, replayed[2]
+
+
+def test_replay_ends_when_perception_cannot_start(folder, models):
+    write_bag(folder / 'other')
+    said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')
+    assert said.count('[FATAL]') == 1 and '/nowhere: there is no such checkpoint' in said
+    assert 'exit code 2' in said
