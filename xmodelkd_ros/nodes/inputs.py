@@ -67,7 +67,8 @@ class Inputs:
         self, kind: type, topic: str, source: str, callback: Callable[[Any], None]
     ) -> None:
         events = SubscriptionEventCallbacks(
-            message_lost=lambda event: self._ledger.lose(source, event.total_count_change))
+            message_lost=lambda event: self._ledger.lose(
+                source, event.total_count_change))  # type: ignore[attr-defined]
         subscriber = Subscriber(
             self._node, kind, f'~/input/{topic}', qos_profile=_SENSOR_DATA,
             event_callbacks=events)
