@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 import torch
 
+from .allocator import keep_freed_memory
 from .calibration_file import read_calibration_file
 from .diagnostics import Diagnostics
 from .logbook import Logbook
@@ -37,11 +38,6 @@ class PerceptionNode(LifecycleNode):
     ConfigurationError
         If a parameter or the calibration file cannot be used.
 
-    Attributes
-    ----------
-    failure
-        Why the node could not be configured, if that is the user's to mend.
-
     """
 
     def __init__(self) -> None:
@@ -59,7 +55,7 @@ class PerceptionNode(LifecycleNode):
             {name: camera.offset for name, camera in self._cameras.items()})
         self._models: Models | None = None
         self._session: Session | None = None
-        self.failure: XModelKDError | None = None
+        self.failure: XModelKDError | None = None  # Why it could not be configured.
         self._diagnostics = Diagnostics(
             self, list(self._cameras), self._logbook, self._describe)
 
@@ -131,6 +127,7 @@ class PerceptionNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
+    keep_freed_memory()
     return run_node(_started, args)
 
 
