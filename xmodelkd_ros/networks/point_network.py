@@ -161,10 +161,10 @@ class PointNetwork(nn.Module):
 
     def label(self, cells: Tensor, cell: Tensor, features: Tensor) -> Tensor:
         """cells: (B * H * W) x head. cell: M. features: F x M. Output: classes x M."""
-        seen = cells.index_select(0, cell).t()
-        own = torch.addmm(self.own.bias[:, None], self.own.weight, features.to(seen.dtype))
-        hidden = functional.relu(torch.addmm(own, self.look.weight, seen), inplace=True)
-        return torch.addmm(self.classify.bias[:, None], self.classify.weight, hidden)
+        seen = cells.index_select(0, cell)
+        own = self.own(features.t().to(seen.dtype))
+        hidden = functional.relu(torch.addmm(own, seen, self.look.weight.t()), inplace=True)
+        return torch.addmm(self.classify.bias[:, None], self.classify.weight, hidden.t())
 
     @property
     def dtype(self) -> torch.dtype:

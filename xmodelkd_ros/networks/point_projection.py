@@ -36,7 +36,7 @@ class RangeViewConfig:
         (), 'Height of each beam above the sensor origin; none means 0.', unit='m', low=-2, high=2
     )
     columns: int = setting(2048, 'Columns of a full turn.', low=64, high=8192)
-    margin: int = setting(32, 'Columns repeated on each side of the seam.', low=0, high=1024)
+    margin: int = setting(32, 'Columns repeated on each side of the seam.', low=2, high=1024)
     min_range_m: float = setting(0.9, 'Nearest return the network sees.', unit='m', low=0)
     max_range_m: float = setting(120.0, 'Farthest return the network sees.', unit='m', low=1)
 
@@ -186,20 +186,28 @@ class RangeProjection(nn.Module):
 
         The second, as a sweep may have half as many columns as the image.
         """
-        shown = shown.view(-1, self.rows, self.config.columns)
-        there = occupied.to(shown.dtype).view(1, *shown.shape[1:])
-        both = torch.cat([shown, there])
-        below = torch.cat([both[:, 1:], both[:, -1:]], 1)
-        steps = _steps(both, both.roll(-2, 2)), _steps(both, below)
-        image = torch.cat([shown, there * float(known), there, *steps])
-        margin = self.config.margin
-        left, right = image[..., self.config.columns - margin:], image[..., :margin]
-        return torch.cat([left, image, right], 2)
+        columns, margin = self.config.columns, self.config.margin
+        image = shown.new_zeros(IMAGE_CHANNELS, self.rows, self.width)
+        inner = image[..., margin: margin + columns]
+        inner[:4] = shown.view(4, self.rows, columns)
+        inner[5] = occupied.view(self.rows, columns)
+        inner[4] = inner[5] * float(known)
+        _wrap(image[:6], margin)
+        inner[6:8] = _steps(inner, image[..., margin + 2: margin + 2 + columns])
+        inner[8:, :-1] = _steps(inner[:, :-1], inner[:, 1:])
+        _wrap(image[6:], margin)
+        return image
+
+
+def _wrap(image: Tensor, margin: int) -> None:
+    """Fill the margins with the columns from the other side of the seam."""
+    image[..., :margin] = image[..., -2 * margin: -margin]
+    image[..., -margin:] = image[..., margin: 2 * margin]
 
 
 def _steps(shown: Tensor, neighbour: Tensor) -> Tensor:
     """Relative step in range and step in height to a neighbour; 0 where either is empty."""
-    both = shown[4] * neighbour[4]
+    both = shown[5] * neighbour[5]
     along = (neighbour[1] - shown[1]) / shown[1].clamp(min=0.01)
     up = neighbour[2] - shown[2]
     return torch.stack([along, up]).mul_(8).clamp_(-2, 2).mul_(both)
