@@ -122,12 +122,17 @@ class LivePerception:
     def send(self, topic, message):
         self.publishers[topic].publish(message)
 
-    def send_frame(self, stamp, cameras=None, seed=0):
-        """Publish camera_info and images, then the cloud."""
+    def send_frame(self, stamp, cameras=None, seed=0, of=None):
+        """Publish camera_info and images, then the cloud, or the one that is given."""
         for name in self.cameras if cameras is None else cameras:
             self.send(f'{name}/camera_info', camera_info_message(CAMERA, stamp, name))
             self.send(f'{name}/image', image_of(stamp, name, seed))
-        self.send('points', cloud_message(cloud(stamp, seed=seed)))
+        self.send('points', of or cloud_message(cloud(stamp, seed=seed)))
+
+    def next_report(self):
+        """Wait for diagnostics that are newer than all that has happened."""
+        old = self.diagnostics
+        wait_for(lambda: self.diagnostics is not old)
 
     def output_at(self, stamp, topic='points'):
         """Return the message of a topic with a stamp, as soon as it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import re
 import time
 
@@ -101,12 +102,15 @@ def test_missing_camera_costs_its_instances_only_and_late_images_are_counted(liv
 def test_newest_wins_when_all_comes_at_once_and_each_message_has_one_fate(live, stamp):
     before = received(live, 'points')
     live.now += 40 * STEP
+    sweep = cloud(stamp, count=40_000)  # Takes the worker longer than the middleware.
     for number in range(40):
-        live.send_frame(stamp + number * STEP, seed=number)
-        time.sleep(0.005)  # The middleware keeps ten messages for a callback that is late.
+        at = stamp + number * STEP
+        live.send_frame(at, of=cloud_message(dataclasses.replace(sweep, stamp=at)))
+        time.sleep(0.004)  # The middleware keeps ten messages for a callback that is late.
     live.output_at(stamp + 39 * STEP)
     live.send_frame(live.now + STEP)
     live.output_at(live.now + STEP)
+    live.next_report()
     counts = live.counts('points', waiting=0)
     assert int(counts['replaced']) > 0
     for source in ('points', 'image.front', 'image.left'):
