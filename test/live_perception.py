@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
@@ -27,6 +28,9 @@ from xmodelkd_ros.messages.transforms import transform_message
 PATIENCE = 60.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MS = 1_000_000
+COMPRESSED = 'left'
+"""Name of the camera whose images are compressed."""
+
 DOMAIN = str(40 + os.getpid() % 60)
 
 
@@ -42,6 +46,7 @@ def base_parameters(models, cameras):
     return {
         'cameras': f'[{",".join(cameras)}]', 'point_model': point, 'video_model': video,
         'device': 'cpu', 'threads': 1, 'max_wait': 0.3,
+        **{f'camera.{c}.transport': 'compressed' for c in cameras if c == COMPRESSED},
         **{f'pipeline.tracker.{name}': value for name, value in TRACK_EVERYTHING.items()},
     }
 
@@ -58,8 +63,12 @@ def wait_for(condition, patience=PATIENCE):
 
 
 def image_of(stamp, camera='front', seed=0):
-    """Return an image message."""
-    return image_message(picture(stamp, seed).rgb, 'rgb8', header_message(stamp, camera))
+    """Return an image message, compressed if the camera's are."""
+    rgb, header = picture(stamp, seed).rgb, header_message(stamp, camera)
+    if camera != COMPRESSED:
+        return image_message(rgb, 'rgb8', header)
+    _, data = cv2.imencode('.png', rgb[..., ::-1])
+    return CompressedImage(header=header, format='png', data=data.tobytes())
 
 
 class LivePerception:
@@ -89,11 +98,12 @@ class LivePerception:
     def _make_publishers(self):
         topics = {'points': PointCloud2}
         for name in self.cameras:
-            topics |= {f'{name}/image': Image, f'{name}/camera_info': CameraInfo}
+            image = CompressedImage if name == COMPRESSED else Image
+            topics |= {f'{name}/image': image, f'{name}/camera_info': CameraInfo}
         self.publishers = {
             topic: self.node.create_publisher(
-                kind, f'/perception/input/{topic}',
-                qos_profile_sensor_data if kind is Image else 10)
+                kind, f'/perception/input/{topic}{"/compressed" * (kind is CompressedImage)}',
+                qos_profile_sensor_data if topic.endswith('image') else 10)
             for topic, kind in topics.items()
         }
         self.tf = self.node.create_publisher(TFMessage, '/tf_static', LATCHED)

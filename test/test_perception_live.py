@@ -193,6 +193,15 @@ def test_bad_images_are_refused_with_the_reason_and_cost_only_themselves(live, s
     assert int(live.diagnostics['tf.failures']) >= 1
 
 
+def test_compressed_image_that_cannot_be_decoded_is_refused(live, stamp):
+    message = image_of(stamp, 'left')
+    message.data = message.data[:30]
+    live.send('left/image', message)
+    live.send_frame(stamp, cameras=('front',))
+    live.output_at(stamp, 'front/detections')
+    wait_for(lambda: says(live, 'image.left: message of .* refused: .*cannot be decoded'))
+
+
 def test_points_that_are_not_finite_get_label_0_and_are_said(live, stamp):
     bad = cloud(stamp)
     bad.points[:7] = np.nan
