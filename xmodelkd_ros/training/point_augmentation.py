@@ -1,4 +1,8 @@
-"""Augmentation of sweeps, strong, so that a network trained on simulated ones stands real ones."""
+"""
+Augmentation of sweeps.
+
+The defaults are those of the shipped weights; stronger ones cost a score on simulated drives.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,19 @@ class PointAugmentation:
     """How sweeps are varied in training; each draw is uniform unless said otherwise."""
 
     scale: float = setting(0.05, 'Largest change of scale.', low=0, high=0.5)
-    tilt_deg: float = setting(1.0, 'Largest roll and pitch.', unit='deg', low=0, high=20)
-    height_m: float = setting(0.12, 'Largest shift of the sensor height.', unit='m', low=0, high=2)
-    jitter_m: float = setting(0.03, 'Largest deviation of the range noise.', unit='m', low=0)
-    drop: float = setting(0.3, 'Largest share of points lost at random.', low=0, high=1)
-    bands: int = setting(4, 'Largest number of elevation bands lost.', low=0)
+    tilt_deg: float = setting(0.6, 'Largest roll and pitch.', unit='deg', low=0, high=20)
+    height_m: float = setting(0.08, 'Largest shift of the sensor height.', unit='m', low=0, high=2)
+    jitter_m: float = setting(0.01, 'Largest deviation of the range noise.', unit='m', low=0)
+    drop: float = setting(0.1, 'Largest share of points lost at random.', low=0, high=1)
+    bands: int = setting(1, 'Largest number of elevation bands lost.', low=0)
     thin: float = setting(0.4, 'Probability of losing every second column.', low=0, high=1)
-    gain: float = setting(0.5, 'Largest relative change of the intensity.', low=0, high=1)
+    gain: float = setting(0.25, 'Largest relative change of the intensity.', low=0, high=1)
     growth: float = setting(
         0.06, 'Largest growth of the intensity with range, for half of the sweeps; real units '
         'even out its fall with range, each in its way.', unit='1/m', low=0, high=1
     )
-    mute: float = setting(0.2, 'Largest share of intensities set to 0.', low=0, high=1)
-    blind: float = setting(0.2, 'Probability of losing the intensity.', low=0, high=1)
+    mute: float = setting(0.1, 'Largest share of intensities set to 0.', low=0, high=1)
+    blind: float = setting(0.08, 'Probability of losing the intensity.', low=0, high=1)
 
 
 def augment(

@@ -32,15 +32,15 @@ class PointTrainingConfig:
     network: PointNetworkConfig = setting(PointNetworkConfig(), 'The network.')
     augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
     run: RunConfig = setting(RunConfig(), 'The run.')
-    batch: int = setting(4, 'Sweeps in a step, on each device.', low=1)
-    sector: int = setting(1024, 'Columns of a training sample, 0 for all.', unit='px', low=0)
-    points: int = setting(24000, 'Points drawn from a training sample, 0 for all.', low=0)
+    batch: int = setting(2, 'Sweeps in a step, on each device.', low=1)
+    sector: int = setting(0, 'Columns of a training sample, 0 for all.', unit='px', low=0)
+    points: int = setting(20000, 'Points drawn from a training sample, 0 for all.', low=0)
     validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
-    rate: float = setting(2e-3, 'Peak learning rate.', low=0)
+    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
     decay: float = setting(0.02, 'Weight decay.', low=0)
-    warm_up: int = setting(100, 'Steps of the warm-up.', low=1)
+    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)
     lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
-    lovasz_points: int = setting(16000, 'Points it sees in a step.', low=1)
+    lovasz_points: int = setting(12000, 'Points it sees in a step.', low=1)
 
 
 def train_point(

@@ -40,7 +40,7 @@ class RunConfig:
         choices=('auto', '32-true', 'bf16-mixed', '16-mixed'),
     )
     devices: int = setting(1, 'Processes, one per GPU; torchrun sets it itself.', low=1)
-    workers: int = setting(1, 'Processes that prepare samples, for each device.', low=0)
+    workers: int = setting(2, 'Processes that prepare samples, for each device.', low=0)
     clip: float = setting(1.0, 'Largest norm of the gradient, 0 for any.', low=0)
     seed: int = setting(0, 'Seed of the weights, the order and the augmentation.', low=0)
 
