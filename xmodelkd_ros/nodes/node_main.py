@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import signal
+import socket
 import sys
+import threading
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError, RCLInvalidROSArgsError, UnknownROSArgsError
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from ..errors import XModelKDError
 
@@ -26,24 +32,31 @@ def run_node(
     `destroy_node` is where it closes files. SIGINT and SIGTERM are an orderly end (code 0);
     an XModelKDError, at the start or in a callback, is one FATAL line and its exit code.
     """
+    # rclpy's own handlers end the middleware under the feet of callbacks and threads.
+    options = SignalHandlerOptions.NO
+    interrupted = Future()
+    with _signals_complete(interrupted):
+        try:
+            rclpy.init(
+                args=list(args) if args is not None else None, signal_handler_options=options)
+        except (RCLError, RCLInvalidROSArgsError, UnknownROSArgsError) as error:
+            print('error: ' + str(error).replace('\n', ' '), file=sys.stderr)
+            return XModelKDError.exit_code
+        return _run(make_node, make_executor, interrupted)
+
+
+def _run(
+    make_node: Callable[[], Node], make_executor: Callable[[], Executor], interrupted: Future
+) -> int:
     node: Node | None = None
     try:
-        rclpy.init(args=list(args) if args is not None else None)
-    except (RCLError, RCLInvalidROSArgsError, UnknownROSArgsError) as error:
-        print('error: ' + str(error).replace('\n', ' '), file=sys.stderr)
-        return XModelKDError.exit_code
-    try:
         node = make_node()
-        _spin(node, make_executor())
+        _spin(node, make_executor(), interrupted)
     except XModelKDError as error:
         get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(str(error))
         return error.exit_code
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         return 0
-    except RCLError:
-        if rclpy.ok():
-            raise
-        return 0  # A signal has ended the middleware while a callback was using it.
     finally:
         if node is not None:
             node.destroy_node()
@@ -51,15 +64,37 @@ def run_node(
     return 0
 
 
-def _spin(node: Node, executor: Executor) -> None:
+def _spin(node: Node, executor: Executor, interrupted: Future) -> None:
     executor.add_node(node)
-    finished = getattr(node, 'finished', None)
+    finished = getattr(node, 'finished', Future())
+    interrupted.add_done_callback(lambda _: finished.set_result(None))
     try:
-        if finished is None:
-            executor.spin()
-        else:
-            executor.spin_until_future_complete(finished)
-            if finished.done():
-                finished.result()
+        executor.spin_until_future_complete(finished)
+        if finished.done():
+            finished.result()
     finally:
         executor.shutdown()
+
+
+@contextlib.contextmanager
+def _signals_complete(future: Future) -> Iterator[None]:
+    """Let SIGINT and SIGTERM complete a future, and do nothing else, until the block ends."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    waiting = threading.Thread(
+        target=lambda: reader.recv(1) and future.set_result(None), daemon=True)
+    waiting.start()
+    handlers = {
+        number: signal.signal(number, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        writer.close()
+        waiting.join()
+        reader.close()

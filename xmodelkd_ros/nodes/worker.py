@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import traceback
 
-import rclpy
 import torch
 
 from .frames import FrameMaker
@@ -65,8 +64,6 @@ class Worker(threading.Thread):
             self._logbook.ledger.refuse('points', arrival.stamp, error)
             return
         except Exception as error:
-            if not rclpy.ok():
-                return  # A signal has ended the middleware while this was publishing.
             self._logbook.ledger.refuse('points', arrival.stamp, f'internal error: {error!r}')
             self._logbook.logger.error(traceback.format_exc(), throttle_duration_sec=10.0)
             return
@@ -75,8 +72,7 @@ class Worker(threading.Thread):
             with self._logbook.measurements.stage('other_outputs'):
                 self._outputs.publish_instances(frame, result)
         except Exception:
-            if rclpy.ok():
-                self._logbook.logger.error(traceback.format_exc(), throttle_duration_sec=10.0)
+            self._logbook.logger.error(traceback.format_exc(), throttle_duration_sec=10.0)
 
     def _publish_points(self, arrival: Arrival) -> tuple[Frame, PerceptionResult]:
         measurements = self._logbook.measurements
