@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
-
 from xmodelkd_ros.errors import CheckpointError, DeviceError
 from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing, VideoSegmenter
 from xmodelkd_ros.labels import THING_CLASSES

@@ -3,10 +3,10 @@
 import dataclasses
 import itertools
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.errors import ConfigurationError
 from xmodelkd_ros.inference.instance_masks import (
@@ -125,11 +125,11 @@ def test_ids_are_unique_and_memory_is_bounded_over_a_long_run():
     owner_of_id, sizes = {}, []
     for frame in range(10_000):
         present = np.arange(frame // 5, frame // 5 + 3)  # each stays for 15 frames at one place
-        tracks = tracker.update(detections(*(thing(i, 12 * (i % 6), 8) for i in present)),
-                                frame * FRAME)
+        found = detections(*(thing(i, 12 * (i % 6), 8) for i in present), size=GRID)
+        tracks = tracker.update(found, frame * FRAME)
         sizes.append(tracker.memory_size)
         for identity, box in zip(tracks.track_id.tolist(), tracks.box, strict=True):
-            owner = next(i for i in present if 12 * (i % 6) * 4 == box[0])
+            owner = next(i for i in present if 12 * (i % 6) == box[0])
             assert owner_of_id.setdefault(identity, owner) == owner
     assert len(owner_of_id) == 2002
     assert max(sizes[100:]) <= max(sizes[:100]) <= 6
@@ -235,6 +235,16 @@ def test_masks_share_no_cell_and_boxes_fit():
     assert masks.sum(0).max() == 1
     assert masks[1].sum() == 24
     assert bounding_boxes(masks).tolist() == [[3, 2, 9, 6], [6, 4, 12, 8], [0, 0, 0, 0]]
+
+
+def test_an_empty_mask_paints_nothing_and_has_no_box():
+    logits = np.full((2, *GRID), -5.0, np.float32)
+    logits[1, 2:6, 3:9] = 5
+    id_map, boxes = paint_instances(
+        np.array([4, 5], np.uint16), logits, np.ones(2, np.float32), SIZE)
+    assert boxes[0].tolist() == [0, 0, 0, 0]
+    assert np.unique(id_map).tolist() == [0, 5]
+    assert bounding_boxes(np.zeros((2, 0, 4), bool)).tolist() == [[0, 0, 0, 0]] * 2
 
 
 def test_settings_have_ranges():

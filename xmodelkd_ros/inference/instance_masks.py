@@ -45,6 +45,8 @@ def bounding_boxes(masks: np.ndarray) -> np.ndarray:
         (Q, 4) float32: x0, y0, x1, y1 in cells, edges not centres; zeros for an empty mask.
 
     """
+    if masks.size == 0:
+        return np.zeros((len(masks), 4), np.float32)
     limits = []
     for axis in (1, 2):
         covered: np.ndarray = np.any(masks, axis)  # (Q, w), then (Q, h)
