@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.errors import ConfigurationError
-from xmodelkd_ros.inference.instance_masks import (
-    bounding_boxes,
-    paint_instances,
-    resolve_overlaps,
-)
+from xmodelkd_ros.inference.image_boxes import bounding_boxes
+from xmodelkd_ros.inference.instance_masks import paint_instances, resolve_overlaps
 from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
 from xmodelkd_ros.records import Detections
 

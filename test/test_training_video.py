@@ -19,10 +19,10 @@ from xmodelkd_ros.networks.video_network import (
     VideoNetworkConfig,
 )
 from xmodelkd_ros.records import Picture
+from xmodelkd_ros.training.video_association import association_loss
 from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationConfig
 from xmodelkd_ros.training.video_clips import collate
 from xmodelkd_ros.training.video_losses import (
-    association_loss,
     heat_loss,
     mask_losses,
     match,
@@ -194,8 +194,8 @@ def test_padding_changes_no_loss():
 
 
 def shrunk(mask):
-    around = dict(borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return cv2.erode(mask.astype(np.uint8), np.ones((5, 5)), **around) > 0
+    return cv2.erode(
+        mask.astype(np.uint8), np.ones((5, 5)), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
 
 
 @settings(max_examples=20, deadline=None)

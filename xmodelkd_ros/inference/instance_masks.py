@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .image_boxes import bounding_boxes
+
 
 def resolve_overlaps(logits: np.ndarray, score: np.ndarray) -> np.ndarray:
     """
@@ -28,34 +30,6 @@ def resolve_overlaps(logits: np.ndarray, score: np.ndarray) -> np.ndarray:
         return inside
     strength = np.where(inside, score[:, None, None] / (1 + np.exp(-np.abs(logits))), -1)
     return inside & (strength.argmax(0) == np.arange(len(logits))[:, None, None])
-
-
-def bounding_boxes(masks: np.ndarray) -> np.ndarray:
-    """
-    Return the boxes around masks.
-
-    Parameters
-    ----------
-    masks
-        (Q, h, w) bool.
-
-    Returns
-    -------
-    np.ndarray
-        (Q, 4) float32: x0, y0, x1, y1 in cells, edges not centres; zeros for an empty mask.
-
-    """
-    if masks.size == 0:
-        return np.zeros((len(masks), 4), np.float32)
-    limits = []
-    for axis in (1, 2):
-        covered: np.ndarray = np.any(masks, axis)  # (Q, w), then (Q, h)
-        size = covered.shape[1]
-        empty = ~np.any(covered, 1)
-        limits.append(np.where(empty, 0, covered.argmax(1)))
-        limits.append(np.where(empty, 0, size - covered[:, ::-1].argmax(1)))
-    x0, x1, y0, y1 = limits
-    return np.stack((x0, y0, x1, y1), 1).astype(np.float32)
 
 
 def paint_instances(

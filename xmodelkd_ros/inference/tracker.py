@@ -16,7 +16,8 @@ import itertools
 import numpy as np
 
 from .assignment import associate
-from .instance_masks import bounding_boxes, paint_instances, resolve_overlaps
+from .image_boxes import bounding_boxes, near, overlaps
+from .instance_masks import paint_instances, resolve_overlaps
 from ..config import setting
 from ..labels import ALL_CLASSES
 from ..records import Detections, Tracks
@@ -87,7 +88,7 @@ class Tracker:
 
     @property
     def memory_size(self) -> int:
-        """Number of tracks in memory, seen or not."""
+        """Count the tracks in memory, seen or not."""
         return len(self._memory)
 
     def update(self, detections: Detections, stamp: int) -> Tracks:
@@ -129,8 +130,7 @@ class Tracker:
         area = (logits > 0).sum((1, 2))
         visible = masks.sum((1, 2)) >= np.maximum(area * self._config.min_visible, 1)
         boxes = bounding_boxes(masks[visible])
-        height, width = logits.shape[1:]
-        rows, columns = detections.size
+        (height, width), (rows, columns) = logits.shape[1:], detections.size
         boxes *= np.array([columns / width, rows / height] * 2, np.float32)
         order = np.lexsort((*boxes.T, -score[visible]))
         return _take(detections, kept[visible][order]), boxes[order]
@@ -141,10 +141,10 @@ class Tracker:
         similarity = np.einsum('dk,tpk->dtp', seen.embedding, memory['bank']).max(2, initial=-1)
         gap = (stamp - memory['stamp']) * 1e-9
         fresh = np.exp(-gap / config.overlap_memory)
-        affinity = similarity + config.overlap_weight * fresh * _overlap(boxes, memory['box'])
+        affinity = similarity + config.overlap_weight * fresh * overlaps(boxes, memory['box'])
         differs = seen.class_id[:, None] != memory['votes'].argmax(1)[None]
         affinity -= config.class_penalty * differs
-        possible = _touch(boxes, memory['box'], config.drift * gap * seen.size[1])
+        possible = near(boxes, memory['box'], config.drift * gap * seen.size[1])
         possible &= gap <= config.max_age
         cost = np.where(possible, -affinity, np.inf)
         return associate(cost, -config.min_affinity)
@@ -248,20 +248,3 @@ def _take(detections: Detections, rows: np.ndarray) -> Detections:
         mask_logits=detections.mask_logits[rows],
         size=detections.size,
     )
-
-
-def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the (A, B) intersection over union of boxes."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    area = [(box[:, 2:] - box[:, :2]).prod(1) for box in (first, second)]
-    return shared / np.maximum(area[0][:, None] + area[1][None] - shared, 1e-6)
-
-
-def _touch(first: np.ndarray, second: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """Return (A, B) bool: whether box A meets box B grown by slack (B,) on each side."""
-    low = first[:, None, 2:] >= second[None, :, :2] - slack[:, None]
-    high = first[:, None, :2] <= second[None, :, 2:] + slack[:, None]
-    return (low & high).all(2)
-

@@ -113,3 +113,26 @@ def position_encoding(points: torch.Tensor, width: int) -> torch.Tensor:
     wavelength = 8.0 * 256.0 ** (steps / max(count - 1, 1))
     angle = 2 * math.pi * points.float().flip(-1)[..., None] / wavelength  # ... x 2 x count
     return torch.cat((angle.sin(), angle.cos()), -1).flatten(-2)  # ... x width
+
+
+def perceptron(width: int, outputs: int) -> nn.Sequential:
+    """Return two linear layers with a ReLU between."""
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, outputs))
+
+
+def gather_cells(maps: tuple[torch.Tensor, ...], peaks: torch.Tensor) -> torch.Tensor:
+    """
+    Return the features of each map at the peaks, side by side.
+
+    maps: B x C x h x w, the first the finest. peaks: B x Q x 2 (x, y) cells of the first.
+    Output: B x Q x sum of C
+    """
+    gathered = []
+    width = maps[0].shape[-1]
+    for feature in maps:
+        scale = width // feature.shape[-1]
+        cell = peaks.div(scale, rounding_mode='floor')
+        index = cell[..., 1] * feature.shape[-1] + cell[..., 0]  # B x Q
+        index = index[:, None].expand(-1, feature.shape[1], -1)
+        gathered.append(feature.flatten(2).gather(2, index))
+    return torch.cat(gathered, 1).transpose(1, 2)

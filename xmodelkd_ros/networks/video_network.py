@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .video_backbone import ConvNorm, Pyramid, STRIDE
-from .video_decoder import DecoderLayer, position_encoding
+from .video_decoder import DecoderLayer, gather_cells, perceptron, position_encoding
 from ..config import from_mapping, setting
 
 
@@ -107,9 +107,9 @@ class VideoNetwork(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.class_head = nn.Linear(width, config.classes)
-        self.place_head = _perceptron(width, 4)
-        self.kernel_head = _perceptron(width, config.kernel + 1)
-        self.embedding_head = _perceptron(width, config.embedding)
+        self.place_head = perceptron(width, 4)
+        self.kernel_head = perceptron(width, config.kernel + 1)
+        self.embedding_head = perceptron(width, config.embedding)
         self._start_rare()
 
     def _start_rare(self) -> None:
@@ -152,7 +152,7 @@ class VideoNetwork(nn.Module):
         if extra_peaks is not None:
             mask = _separate(peaks.shape[1], extra_peaks.shape[1], peaks.device)
             peaks = torch.cat((peaks, extra_peaks), 1)
-        query = self.content(_gather((trunk, p2, p3, pixels.heat.to(trunk.dtype)), peaks))
+        query = self.content(gather_cells((trunk, p2, p3, pixels.heat.to(trunk.dtype)), peaks))
         query = self._decode(query, peaks, p4, mask)
         return self._heads(query, peaks), pixels
 
@@ -235,29 +235,12 @@ def select_queries(queries: QueryOutput, first: int, last: int | None = None) ->
     return QueryOutput(*(value[:, first:last] for value in queries))
 
 
-def _perceptron(width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, outputs))
-
-
 def _cell_centers(like: torch.Tensor) -> torch.Tensor:
     """Return 2 x h x w float32: x and y of the cell centres, in cells."""
     height, width = like.shape[-2:]
     y = torch.arange(height, device=like.device, dtype=torch.float32) + 0.5
     x = torch.arange(width, device=like.device, dtype=torch.float32) + 0.5
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
-
-
-def _gather(maps: tuple[torch.Tensor, ...], peaks: torch.Tensor) -> torch.Tensor:
-    """Return the features of each map at the peaks, side by side: B x Q x sum of C."""
-    gathered = []
-    width = maps[0].shape[-1]
-    for feature in maps:
-        scale = width // feature.shape[-1]
-        cell = peaks.div(scale, rounding_mode='floor')
-        index = cell[..., 1] * feature.shape[-1] + cell[..., 0]  # B x Q
-        index = index[:, None].expand(-1, feature.shape[1], -1)
-        gathered.append(feature.flatten(2).gather(2, index))
-    return torch.cat(gathered, 1).transpose(1, 2)
 
 
 def _separate(first: int, second: int, device: torch.device) -> torch.Tensor:
