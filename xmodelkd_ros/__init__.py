@@ -2,7 +2,9 @@
 
 import os
 
-# By default the threads of OpenMP spin for about 10 ms at the end of each parallel loop. Where
-# cores are shared, as on a vehicle, that takes five times the CPU time of the work itself. It is
-# read when torch is imported, which is after this.
-os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+# Two thread pools on the same cores wait for work by spinning, each at the cost of the other.
+# OpenMP, which torch uses, spins for 10 ms by default: shorter, so that the player and the
+# middleware get their turn. BLAS, which numpy uses, spins for longer: one thread, as its
+# matrices are small here. Both are read when the libraries are loaded, which is after this.
+os.environ.setdefault('GOMP_SPINCOUNT', '30000')
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
