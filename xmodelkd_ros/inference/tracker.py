@@ -31,7 +31,7 @@ class TrackerConfig:
     """When tracks are born, kept and forgotten."""
 
     low_score: float = setting(
-        0.15, 'detections below this score are ignored', low=0.0, high=1.0)
+        0.2, 'detections below this score are ignored', low=0.0, high=1.0)
     birth_score: float = setting(
         0.3, 'detections from this score on may start a track', low=0.0, high=1.0)
     sure_score: float = setting(
@@ -39,9 +39,9 @@ class TrackerConfig:
     confirm_hits: int = setting(
         2, 'sights in a row that confirm a track of a lower score', low=1, high=100)
     min_affinity: float = setting(
-        0.4, 'similarity plus weighted overlap that a pair needs', low=-1.0, high=2.0)
+        0.7, 'similarity plus weighted overlap that a pair needs', low=-1.0, high=2.0)
     overlap_weight: float = setting(
-        0.5, 'weight of the overlap of boxes beside the similarity', low=0.0, high=10.0)
+        1.0, 'weight of the overlap of boxes beside the similarity', low=0.0, high=10.0)
     overlap_memory: float = setting(
         0.5, 'time in which the overlap with the last sight loses its weight', unit='s',
         low=0.01, high=10.0)
@@ -51,7 +51,7 @@ class TrackerConfig:
         0.4, 'how fast the place of an unseen track gets uncertain, in image widths',
         unit='1/s', low=0.0, high=10.0)
     min_visible: float = setting(
-        0.4, 'part of its mask that a detection must keep beside better ones', low=0.0, high=1.0)
+        0.6, 'part of its mask that a detection must keep beside better ones', low=0.0, high=1.0)
     max_age: float = setting(
         4.0, 'time after which an unseen track is forgotten', unit='s', low=0.0, high=60.0)
     max_tracks: int = setting(
