@@ -65,6 +65,7 @@ class VideoTrainingModule(lightning.LightningModule):
         self.semantic = torch.nn.Conv2d(config.network.kernel, len(ALL_CLASSES), 1)
         average = get_ema_multi_avg_fn(config.averaging)
         self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+        self.average.requires_grad_(False)
         self._evaluation, self._trackers = TrackEvaluation(), dict[str, Tracker]()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
