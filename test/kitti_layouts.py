@@ -16,7 +16,7 @@ def _line(name, values):
 
 
 def rotation(seed):
-    """Return a small rotation (3, 3)."""
+    """Return a small rotation, 3 by 3."""
     matrix, _ = cv2.Rodrigues(np.random.default_rng(seed).normal(0, 0.02, 3))
     return matrix
 

@@ -65,7 +65,7 @@ def turned(yaw: float, x: float = 0.0, y: float = 0.0) -> np.ndarray:
 
 
 def odom_from_base(stamp: int) -> np.ndarray:
-    """A steady turn while driving, sampled as TF is: linear between whole 10 ms."""
+    """Turn steadily while driving, sampled as TF is: linear between whole 10 ms."""
     second = (stamp - START) / 1e9
     return turned(0.2 * second, 8 * second, second)
 

@@ -37,7 +37,9 @@ def test_readme_table_is_that_of_the_class(match):
 
 def test_readme_has_the_tables_of_the_nodes():
     shown = {match[2] for match in MARKER.finditer(README)}
-    assert {'PerceptionConfig', 'CameraConfig', 'PlayerConfig', 'RecorderConfig', 'SimulationConfig'} <= shown
+    needed = {
+        'PerceptionConfig', 'CameraConfig', 'PlayerConfig', 'RecorderConfig', 'SimulationConfig'}
+    assert needed <= shown
 
 
 def test_parameter_file_holds_the_defaults():

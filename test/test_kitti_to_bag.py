@@ -31,7 +31,7 @@ def homogeneous(matrix):
 
 
 def kitti_pixels(points, projection, rectification, velo_to_cam):
-    """KITTI's readme: y = P_rect R_rect_00 T_velo_to_cam x."""
+    """Follow KITTI's readme: y = P_rect R_rect_00 T_velo_to_cam x."""
     x = np.column_stack([points.astype(float), np.ones(len(points))])
     y = x @ (projection @ homogeneous(rectification) @ homogeneous(velo_to_cam)).T
     return y[:, :2] / y[:, 2:], y[:, 2] > 0.5

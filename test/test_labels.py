@@ -8,7 +8,7 @@ from xmodelkd_ros import labels
 
 def test_ids_are_the_index_into_every_table():
     assert [c.id for c in labels.ALL_CLASSES] == list(range(len(labels.ALL_CLASSES)))
-    assert [c.id for c in labels.POINT_CLASSES] == [k + 1 for k in range(len(labels.POINT_CLASSES))]
+    assert [c.id - 1 for c in labels.POINT_CLASSES] == list(range(len(labels.POINT_CLASSES)))
     assert len(labels.POINT_CLASSES) >= 12
     assert len({c.color for c in labels.ALL_CLASSES}) == len(labels.ALL_CLASSES)
     assert labels.PALETTE.shape == (len(labels.ALL_CLASSES), 3)

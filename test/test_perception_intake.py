@@ -12,13 +12,13 @@ import pytest
 
 pytest.importorskip('message_filters')
 
-from sensor_msgs.msg import Image, PointCloud2
-from xmodelkd_ros.bags.synchronising import is_settled
-from xmodelkd_ros.messages.stamps import nanoseconds, stamp_message
-from xmodelkd_ros.nodes.image_queue import ImageQueue
-from xmodelkd_ros.nodes.intake import Intake, MOST_CLOUDS
-from xmodelkd_ros.nodes.ledger import Complaints, Ledger, USED
-from xmodelkd_ros.nodes.time_jump import JUMP, SETTLING, TimeJumps, Verdict
+from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
+from xmodelkd_ros.bags.synchronising import is_settled  # noqa: E402
+from xmodelkd_ros.messages.stamps import nanoseconds, stamp_message  # noqa: E402
+from xmodelkd_ros.nodes.image_queue import ImageQueue  # noqa: E402
+from xmodelkd_ros.nodes.intake import Intake, MOST_CLOUDS  # noqa: E402
+from xmodelkd_ros.nodes.ledger import Complaints, Ledger, USED  # noqa: E402
+from xmodelkd_ros.nodes.time_jump import JUMP, SETTLING, TimeJumps, Verdict  # noqa: E402
 
 MS = 1_000_000
 START = 1_000_000 * MS

@@ -12,22 +12,22 @@ import yaml
 
 pytest.importorskip('launch')
 
-from live_perception import base_parameters, DOMAIN
-from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING, write_models
-from tf2_msgs.msg import TFMessage
-from xmodelkd_ros.bags.frames import frames
-from xmodelkd_ros.bags.results import RecordedResults
-from xmodelkd_ros.bags.writer import BagWriter
-from xmodelkd_ros.geometry.transforms import invert
-from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig
-from xmodelkd_ros.inference.point_segmenter import PointSegmenter
-from xmodelkd_ros.inference.tracker import TrackerConfig
-from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
-from xmodelkd_ros.messages.cameras import camera_info_message
-from xmodelkd_ros.messages.clouds import cloud_message
-from xmodelkd_ros.messages.images import image_message
-from xmodelkd_ros.messages.stamps import header_message
-from xmodelkd_ros.messages.transforms import transform_message
+from live_perception import base_parameters, DOMAIN  # noqa: E402, I100
+from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING, write_models  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from xmodelkd_ros.bags.frames import frames  # noqa: E402
+from xmodelkd_ros.bags.results import RecordedResults  # noqa: E402
+from xmodelkd_ros.bags.writer import BagWriter  # noqa: E402
+from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
+from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig  # noqa: E402
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter  # noqa: E402
+from xmodelkd_ros.inference.tracker import TrackerConfig  # noqa: E402
+from xmodelkd_ros.inference.video_segmenter import VideoSegmenter  # noqa: E402
+from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
+from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
+from xmodelkd_ros.messages.images import image_message  # noqa: E402
+from xmodelkd_ros.messages.stamps import header_message  # noqa: E402
+from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
 
 pytestmark = [
     pytest.mark.ros,

@@ -12,14 +12,14 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from live_perception import image_of, LATCHED, LivePerception, MS, wait_for
-from sensor_msgs.msg import CameraInfo, PointCloud2, PointField
-from small_world import CAMERA, cloud, write_models
-from xmodelkd_ros.labels import PALETTE, POINT_CLASSES
-from xmodelkd_ros.messages.cameras import camera_info_message
-from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message
-from xmodelkd_ros.messages.images import mask_from_message
-from xmodelkd_ros.messages.point_fields import field_view, named_field
+from live_perception import image_of, LATCHED, LivePerception, MS, wait_for  # noqa: E402, I100
+from sensor_msgs.msg import CameraInfo, PointCloud2, PointField  # noqa: E402
+from small_world import CAMERA, cloud, write_models  # noqa: E402
+from xmodelkd_ros.labels import PALETTE, POINT_CLASSES  # noqa: E402
+from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
+from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message  # noqa: E402
+from xmodelkd_ros.messages.images import mask_from_message  # noqa: E402
+from xmodelkd_ros.messages.point_fields import field_view, named_field  # noqa: E402
 
 pytestmark = pytest.mark.ros
 

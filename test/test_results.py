@@ -7,16 +7,16 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from xmodelkd_ros.bags.results import OUTPUT, RecordedResults
-from xmodelkd_ros.bags.scoring import _joined, score_results
-from xmodelkd_ros.bags.writer import BagWriter
-from xmodelkd_ros.labels import ALL_CLASSES
-from xmodelkd_ros.messages.clouds import cloud_message
-from xmodelkd_ros.messages.detections import detections_2d_message
-from xmodelkd_ros.messages.diagnostics import diagnostics_message, status_message
-from xmodelkd_ros.messages.images import image_message
-from xmodelkd_ros.messages.stamps import header_message
-from xmodelkd_ros.records import Cloud, Tracks
+from xmodelkd_ros.bags.results import OUTPUT, RecordedResults  # noqa: E402
+from xmodelkd_ros.bags.scoring import _joined, score_results  # noqa: E402
+from xmodelkd_ros.bags.writer import BagWriter  # noqa: E402
+from xmodelkd_ros.labels import ALL_CLASSES  # noqa: E402
+from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
+from xmodelkd_ros.messages.detections import detections_2d_message  # noqa: E402
+from xmodelkd_ros.messages.diagnostics import diagnostics_message, status_message  # noqa: E402
+from xmodelkd_ros.messages.images import image_message  # noqa: E402
+from xmodelkd_ros.messages.stamps import header_message  # noqa: E402
+from xmodelkd_ros.records import Cloud, Tracks  # noqa: E402
 
 STAMPS = (1_000, 2_000, 3_000, 4_000)
 

@@ -8,22 +8,22 @@ import pytest
 
 pytest.importorskip('embreex')
 
-from xmodelkd_ros.config import from_mapping
-from xmodelkd_ros.errors import ConfigurationError
-from xmodelkd_ros.simulation.actors import make_actors
-from xmodelkd_ros.simulation.casting import cast, Hits, Scene
-from xmodelkd_ros.simulation.drive import SimulationConfig
-from xmodelkd_ros.simulation.ground import CELL, Ground, SIZE
-from xmodelkd_ros.simulation.lidar import beam_directions, column_times, returns
-from xmodelkd_ros.simulation.materials import GROUND_COLOUR, IS_RAISED, Material
-from xmodelkd_ros.simulation.meshes import box, ellipsoid, placement, tube
-from xmodelkd_ros.simulation.motion import bumped, drive, Movers, TICK
-from xmodelkd_ros.simulation.mounting import base_from_camera, make_camera
-from xmodelkd_ros.simulation.people import pedestrian
-from xmodelkd_ros.simulation.pictures import pixel_rays
-from xmodelkd_ros.simulation.profiles import lidar_profile, PROFILES
-from xmodelkd_ros.simulation.streets import make_network, make_route, STEP
-from xmodelkd_ros.simulation.textures import add_detail, albedo
+from xmodelkd_ros.config import from_mapping  # noqa: E402
+from xmodelkd_ros.errors import ConfigurationError  # noqa: E402
+from xmodelkd_ros.simulation.actors import make_actors  # noqa: E402
+from xmodelkd_ros.simulation.casting import cast, Hits, Scene  # noqa: E402
+from xmodelkd_ros.simulation.drive import SimulationConfig  # noqa: E402
+from xmodelkd_ros.simulation.ground import CELL, Ground, SIZE  # noqa: E402
+from xmodelkd_ros.simulation.lidar import beam_directions, column_times, returns  # noqa: E402
+from xmodelkd_ros.simulation.materials import GROUND_COLOUR, IS_RAISED, Material  # noqa: E402
+from xmodelkd_ros.simulation.meshes import box, ellipsoid, placement, tube  # noqa: E402
+from xmodelkd_ros.simulation.motion import bumped, drive, Movers, TICK  # noqa: E402
+from xmodelkd_ros.simulation.mounting import base_from_camera, make_camera  # noqa: E402
+from xmodelkd_ros.simulation.people import pedestrian  # noqa: E402
+from xmodelkd_ros.simulation.pictures import pixel_rays  # noqa: E402
+from xmodelkd_ros.simulation.profiles import lidar_profile, PROFILES  # noqa: E402
+from xmodelkd_ros.simulation.streets import make_network, make_route, STEP  # noqa: E402
+from xmodelkd_ros.simulation.textures import add_detail, albedo  # noqa: E402
 
 
 @pytest.fixture(scope='module')

@@ -31,7 +31,7 @@ class SemanticClass:
 
     """
 
-    id: int
+    id: int  # noqa: A003
     name: str
     color: tuple[int, int, int]
     is_thing: bool = False

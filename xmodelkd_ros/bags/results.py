@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from .reader import BagReader
 from ..labels import ID_BY_NAME
 from ..messages.clouds import cloud_from_message
 from ..messages.images import mask_from_message, rgb_from_message
 from ..messages.stamps import nanoseconds
 from ..records import Cloud, Tracks
-from .reader import BagReader
 
 OUTPUT = '/perception/output'
 """Namespace of the outputs under the node's default name."""

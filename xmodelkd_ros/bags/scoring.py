@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .reader import BagReader
+from .results import RecordedResults
 from ..errors import BagError
 from ..evaluation.segmentation import ConfusionMatrix
 from ..evaluation.video import TrackEvaluation, TrackScores
@@ -17,8 +19,6 @@ from ..messages.clouds import cloud_from_message
 from ..messages.images import mask_from_message
 from ..messages.stamps import nanoseconds
 from ..records import Cloud
-from .reader import BagReader
-from .results import RecordedResults
 
 
 @dataclasses.dataclass(frozen=True)

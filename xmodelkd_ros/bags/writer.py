@@ -28,7 +28,6 @@ STORAGES = ('mcap', 'sqlite3')
 COMPRESSIONS = ('none', 'zstd')
 
 
-
 def type_name_of(message_class: type) -> str:
     """Return the ROS name of a message class, as 'sensor_msgs/msg/Image'."""
     package, kind, *_ = message_class.__module__.split('.')

@@ -176,7 +176,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(f'{path}: there is no such checkpoint')
     try:
         with safe_open(path, 'pt') as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         reason = ' '.join(str(error).split())
         message = f'{path}: not a safetensors file, or a truncated one ({reason})'

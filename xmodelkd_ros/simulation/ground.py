@@ -45,7 +45,7 @@ class Ground:
         return np.where(inside, found, np.uint8(Material.GRASS))
 
     def heights(self, places: np.ndarray) -> np.ndarray:
-        """Return the heights (M,) of the ground at places (M, 2), m."""
+        """Return the heights, shape (M,), of the ground at places, shape (M, 2), in m."""
         return self.kerb * IS_RAISED[self.at(places[:, 0], places[:, 1])]
 
     def cast(
