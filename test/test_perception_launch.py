@@ -13,7 +13,14 @@ import yaml
 pytest.importorskip('launch')
 
 from live_perception import base_parameters, DOMAIN  # noqa: E402, I100
-from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture, TRACK_EVERYTHING, write_models  # noqa: E402
+from small_world import (  # noqa: E402
+    CAMERA,
+    CAMERA_FROM_LIDAR,
+    cloud,
+    picture,
+    TRACK_EVERYTHING,
+    write_models,
+)
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from xmodelkd_ros.bags.frames import frames  # noqa: E402
 from xmodelkd_ros.bags.results import RecordedResults  # noqa: E402

@@ -15,7 +15,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402
+from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402, I100
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402

@@ -21,7 +21,7 @@ _DISTORTION = (-0.30, 0.10, 0.0006, -0.0004, -0.015)
 
 
 def base_from_camera(name: str) -> np.ndarray:
-    """Return the transform to the base from the optical frame, 4 by 4, of 'front', 'left', 'right' or 'rear'."""
+    """Return the 4 by 4 base_from_camera, optical frame: front, left, right or rear."""
     yaw = HEADINGS[name]
     turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
     transform = np.eye(4)
