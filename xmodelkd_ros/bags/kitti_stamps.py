@@ -26,7 +26,7 @@ def frame_stamps(timestamps: Path, files: list[Path], notes: list[str]) -> np.nd
         empty line or none.
     files
         The frames, named by number.
-    notes
+    notes : list[str]
         Gets a sentence if there is no such file, in which case 10 Hz are assumed.
 
     Returns

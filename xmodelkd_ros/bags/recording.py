@@ -57,7 +57,7 @@ class Recording:
     ----------
     entries
         In any order; of equal log times the first is written first.
-    notes
+    notes : list[str]
         What the user should know: what was missing, and what was assumed in its place.
 
     """

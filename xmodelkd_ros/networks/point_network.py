@@ -168,7 +168,7 @@ class PointNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the weights."""
+        """Return the number format of the weights."""
         return self.classify.weight.dtype
 
     def fuse(self) -> PointNetwork:

@@ -113,7 +113,7 @@ class RangeProjection(nn.Module):
 
     @property
     def rows(self) -> int:
-        """Number of rows of the range view."""
+        """Return the number of rows of the range view."""
         return len(self.config.elevations_deg)
 
     def forward(self, points: Tensor, intensity: Tensor | None = None) -> RangeView:

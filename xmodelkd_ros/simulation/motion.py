@@ -62,7 +62,7 @@ class Movers:
 
     @property
     def radius(self) -> np.ndarray:
-        """(A,) radius of the three discs that stand for each, m."""
+        """Return the (A,) radius of the three discs that stand for each, m."""
         return np.maximum(self.half_width, 0.3 * self.half_length)
 
     def index(self, gone: np.ndarray) -> np.ndarray:
