@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ class RecordedResults:
             if topic in bag.topics:
                 for _, _, message in bag.messages([topic]):
                     yield message
+
+
+def times_of(said: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    """Return p50, p95 and p99, ms, of each stage and latency that diagnostics hold."""
+    names = [key.removesuffix('.p50_ms') for key in said if key.endswith('.p50_ms')]
+    return {
+        name: tuple(float(said[f'{name}.{p}_ms']) for p in ('p50', 'p95', 'p99'))
+        for name in names if not name.endswith('pair_offset')
+    }
 
 
 def _tracks(message: Any, id_map: np.ndarray) -> Tracks:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from typing import Any, TYPE_CHECKING
 
-from ..bags.results import RecordedResults
+from ..bags.results import RecordedResults, times_of
 from ..errors import XModelKDError
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def measure_live(
 def _stages(results: Path) -> dict[str, dict[str, Any]]:
     """Return the node's own times from its last diagnostics."""
     said = RecordedResults(results).diagnostics()
-    names = [key.removesuffix('.p50_ms') for key in said if key.endswith('.p50_ms')]
+    columns = ('p50 [ms]', 'p95 [ms]', 'p99 [ms]')
     return {
-        name: {f'{p} [ms]': float(said[f'{name}.{p}_ms']) for p in ('p50', 'p95', 'p99')}
-        for name in names if not name.endswith('pair_offset')
+        name: dict(zip(columns, times, strict=True)) for name, times in times_of(said).items()
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..bags.results import RecordedResults
+from ..bags.results import RecordedResults, times_of
 from ..bags.scoring import score_results
 from ..evaluation.tables import format_table, Value
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .demo import Show
 
 FATES = ('received', 'used', 'late', 'unmatched', 'replaced', 'refused')
-PERCENTILES = ('p50_ms', 'p95_ms', 'p99_ms')
 
 
 def report(results: Mapping[Show, Path]) -> str:
@@ -54,11 +53,8 @@ def message_table(said: Mapping[str, Mapping[str, str]]) -> str:
 
 def time_table(said: Mapping[str, Mapping[str, str]]) -> str:
     """Return the latencies and the time of each stage; `said` as the node's diagnostics."""
-    rows: list[list[Value]] = []
-    for name, values in said.items():
-        stages = [k.removesuffix('.p50_ms') for k in values if k.endswith('.p50_ms')]
-        rows += [
-            [name, stage, *(float(values[f'{stage}.{end}']) for end in PERCENTILES)]
-            for stage in stages if not stage.endswith('pair_offset')
-        ]
+    rows: list[list[Value]] = [
+        [name, stage, *times]
+        for name, values in said.items() for stage, times in times_of(values).items()
+    ]
     return format_table(['drive', 'stage', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]'], rows)
