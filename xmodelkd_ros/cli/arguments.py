@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         text = f'{field.metadata["help"]}{unit}; {describe_range(field)}'
         parser.add_argument(
             '--' + key.replace('_', '-'), dest=key, default=argparse.SUPPRESS, metavar='VALUE',
-            nargs='+' if _is_sequence(field.type) else None,
+            nargs='*' if _is_sequence(field.type) else None,
             help=f'{text} (default: {default_of(field)})'.replace('%', '%%'),
         )
 

@@ -34,7 +34,8 @@ class SimulationConfig:
 
     seed: int = setting(0, 'Seed of the town, its traffic and the noise.', low=0)
     frames: int = setting(100, 'Number of sweeps.', low=1)
-    rate_hz: float = setting(10.0, 'Sweeps per second.', unit='Hz', low=1, high=30)
+    rate_hz: float = setting(10.0, 'Turns of the LiDAR per second.', unit='Hz', low=1, high=30)
+    every: int = setting(1, 'Record every n-th turn only.', low=1)
     lidar: str = setting('hdl64e', 'LiDAR unit.', choices=tuple(PROFILES))
     columns: int = setting(1024, 'Columns per sweep, 0 for as many as the unit has.', low=0)
     deskewed: bool = setting(True, 'Undo the motion of the vehicle during a sweep.')
@@ -80,7 +81,7 @@ class Drive:
         self.light = make_light(config.light, light_rng)
         self.town = make_town(town_rng)
         self.traffic = make_traffic(
-            self.town.network, config.frames / config.rate_hz, config.traffic,
+            self.town.network, config.frames * config.every / config.rate_hz, config.traffic,
             self.town.instances + 1, traffic_rng,
         )
         self._world = Scene(self.town.mesh)
@@ -89,7 +90,7 @@ class Drive:
 
     def stamp(self, index: int) -> int:
         """Return the stamp of a sweep, ns: the moment at which the LiDAR faces forward."""
-        return self.start + round(index * 1e9 / self.config.rate_hz)
+        return self.start + round(index * self.config.every * 1e9 / self.config.rate_hz)
 
     def pose(self, stamp: int) -> np.ndarray:
         """Return odom_from_base (4, 4) at a stamp, ns."""

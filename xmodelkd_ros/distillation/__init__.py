@@ -1,0 +1,1 @@
+"""Distillation of point networks from image teachers and unlabelled drives."""
