@@ -1,0 +1,113 @@
+"""Records of the distillation: what image teachers say of the points of a sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ..labels import ALL_CLASSES
+from ..records import Cloud
+
+CLASS_COUNT = len(ALL_CLASSES) - 1
+"""Columns of `PointViews.probability`: the ids 1 to 16, without 'unlabelled'."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PointViews:
+    """
+    What an image teacher says of the points of a sweep: a row for each point and picture of it.
+
+    Parameters
+    ----------
+    point
+        (V,) int32 rows of the cloud, ascending: the rows of a point follow one another.
+    view
+        (V,) uint8 indices into `names`.
+    depth
+        (V,) float32 distance of the point along the optical axis of the picture, m.
+    delay
+        (V,) float32 s that the picture was taken after the cloud's stamp.
+    feature
+        (V, D) float16 teacher's features at the point's pixel.
+    probability
+        (V, 16) float16 over the classes `ALL_CLASSES[1:]`, or None of a teacher without classes.
+    names
+        Name of each view: its camera, and for another instant how much later (or earlier) the
+        sweep is whose picture it is, as 'camera_02' and 'camera_02-0.5s'.
+
+    Raises
+    ------
+    ValueError
+        If arrays differ in length, have other dtypes, or `point` is not ascending.
+
+    """
+
+    point: np.ndarray
+    view: np.ndarray
+    depth: np.ndarray
+    delay: np.ndarray
+    feature: np.ndarray
+    probability: np.ndarray | None
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        rows = len(self.point)
+        for name, dtype, shape in (
+            ('point', np.int32, (rows,)), ('view', np.uint8, (rows,)),
+            ('depth', np.float32, (rows,)), ('delay', np.float32, (rows,)),
+            ('feature', np.float16, (rows, *self.feature.shape[1:2])),
+            ('probability', np.float16, (rows, CLASS_COUNT)),
+        ):
+            array = getattr(self, name)
+            if array is not None and (array.dtype != dtype or array.shape != shape):
+                raise ValueError(
+                    f'{name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}')
+        if rows and (self.point[0] < 0 or (np.diff(self.point) < 0).any()):
+            raise ValueError('point is not ascending from 0')
+        if rows and self.view.max() >= len(self.names):
+            raise ValueError(f'view {self.view.max()} of only {len(self.names)} names')
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+    def offsets(self, count: int) -> np.ndarray:
+        """Return (count + 1,) int64: the rows of point i are `offsets[i]` to `offsets[i + 1]`."""
+        return np.searchsorted(self.point, np.arange(count + 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationFrame:
+    """
+    A keyframe sweep with what the teacher says of its points.
+
+    Parameters
+    ----------
+    cloud
+        The sweep, N points moved to its stamp where their times are known; with labels where
+        the bag has them.
+    views
+        What the teacher says.
+    fixed_from_lidar
+        (4, 4) pose of the lidar in a frame that does not move, or None.
+    moving
+        (N,) bool points that another sweep found gone, or None where no other sweep tells.
+
+    Raises
+    ------
+    ValueError
+        If `views` or `moving` are of another cloud.
+
+    """
+
+    cloud: Cloud
+    views: PointViews
+    fixed_from_lidar: np.ndarray | None
+    moving: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        count = len(self.cloud.points)
+        if len(self.views) and self.views.point[-1] >= count:
+            raise ValueError(f'a view of point {self.views.point[-1]} of {count}')
+        if self.moving is not None and self.moving.shape != (count,):
+            raise ValueError(f'moving has shape {self.moving.shape} for {count} points')
