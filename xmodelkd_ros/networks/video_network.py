@@ -144,6 +144,17 @@ class VideoNetwork(nn.Module):
             Queries (first those from peaks, then the extra ones) and cells.
 
         """
+        query, peaks, pixels = self.look(images, extra_peaks)
+        return self.describe(query, peaks), pixels
+
+    def look(
+        self, images: torch.Tensor, extra_peaks: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, PixelOutput]:
+        """
+        Return the queries before their heads, B x Q x D, their peaks, and the cells.
+
+        images, extra_peaks: as for `forward`.
+        """
         p2, p3, p4 = self.pyramid(images)
         trunk = self.pixel_trunk(p2)
         pixels = self._pixels(trunk)
@@ -153,8 +164,7 @@ class VideoNetwork(nn.Module):
             mask = _separate(peaks.shape[1], extra_peaks.shape[1], peaks.device)
             peaks = torch.cat((peaks, extra_peaks), 1)
         query = self.content(gather_cells((trunk, p2, p3, pixels.heat.to(trunk.dtype)), peaks))
-        query = self._decode(query, peaks, p4, mask)
-        return self._heads(query, peaks), pixels
+        return self._decode(query, peaks, p4, mask), peaks, pixels
 
     def _pixels(self, trunk: torch.Tensor) -> PixelOutput:
         """trunk: B x F x h x w."""
@@ -190,8 +200,8 @@ class VideoNetwork(nn.Module):
             query = layer(query, position, tokens, keys, mask)
         return self.norm(query)
 
-    def _heads(self, query: torch.Tensor, peaks: torch.Tensor) -> QueryOutput:
-        """query: B x Q x D."""
+    def describe(self, query: torch.Tensor, peaks: torch.Tensor) -> QueryOutput:
+        """Return what the heads say. query: B x Q x D. peaks: B x Q x 2."""
         shift, log_size = self.place_head(query).float().split(2, -1)
         log_size = log_size.clamp(-1.0, 5.0)
         return QueryOutput(

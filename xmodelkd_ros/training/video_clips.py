@@ -94,13 +94,17 @@ class ClipDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         random = np.random.default_rng([int(torch.randint(2**31, ())), index])
         drive, camera, frame = self._places[random.choice(len(self._places), p=self._chance)]
-        gap = int(random.integers(1, self._config.max_gap + 1)) * random.choice((-1, 1))
-        other = int(np.clip(frame + gap, 0, len(self._drives[drive]) - 1))
-        pictures = [self._drives[drive].picture(k, camera) for k in (frame, other)]
+        frames = self._frames(frame, len(self._drives[drive]), random)
+        pictures = [self._drives[drive].picture(k, camera) for k in frames]
         clip = [picture for picture in pictures if picture is not None]
         size = (self._config.height, self._config.width)
         clip = augment(clip, size, self._config.augmentation, random)
         return [p.rgb for p in clip], [_targets(p, self._config.min_area) for p in clip]
+
+    def _frames(self, frame: int, length: int, random: np.random.Generator) -> Sequence[int]:
+        """Return the frames of a clip around one frame of a drive of some length."""
+        gap = int(random.integers(1, self._config.max_gap + 1)) * random.choice((-1, 1))
+        return frame, int(np.clip(frame + gap, 0, length - 1))
 
 
 def collate(samples: Sequence[Sample]) -> ClipBatch:
