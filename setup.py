@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'xmodelkd_ros'
-COMMANDS = ('simulate', 'kitti_to_bag', 'train', 'evaluate', 'demo', 'benchmark')
+COMMANDS = ('simulate', 'kitti_to_bag', 'train', 'evaluate', 'label', 'demo', 'benchmark')
 NODES = ('perception', 'bag_player', 'bag_recorder')
 ROOT = Path(__file__).parent
 

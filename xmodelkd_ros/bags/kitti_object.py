@@ -20,6 +20,7 @@ from .sensor_files import (
     picture_files,
     picture_messages,
     read_picture,
+    sweep_files,
     sweep_messages,
     transform_messages,
 )
@@ -52,9 +53,7 @@ def object_folder(folder: Path, cameras: Sequence[str], form: str) -> Recording:
         If sweeps, pictures or calibration are missing or contradict each other.
 
     """
-    files = sorted((folder / 'velodyne').glob('*.bin'))
-    if not files:
-        raise BagError(f'{folder / "velodyne"} has no sweeps (.bin)')
+    files = sweep_files(folder / 'velodyne')
     pictures = _pictures(folder, cameras)
     entries, notes = [], ['single frames, a second apart: ' + ' '.join(p.stem for p in files)]
     for index, path in enumerate(files):

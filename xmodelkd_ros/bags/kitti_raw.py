@@ -28,6 +28,7 @@ from .sensor_files import (
     picture_files,
     picture_messages,
     read_picture,
+    sweep_files,
     sweep_messages,
     transform_messages,
 )
@@ -80,9 +81,7 @@ def _pictures(drive: Path, number: str) -> Path:
 
 def _sweeps(drive: Path, notes: list[str]) -> tuple[list[Entry], np.ndarray]:
     folder = drive / 'velodyne_points'
-    files = sorted((folder / 'data').glob('*.bin'))
-    if not files:
-        raise BagError(f'{folder / "data"} has no sweeps (.bin)')
+    files = sweep_files(folder / 'data')
     stamps = frame_stamps(folder / 'timestamps.txt', files, notes)
     ends = folder / 'timestamps_end.txt'
     received = frame_stamps(ends, files, notes) if ends.is_file() else stamps

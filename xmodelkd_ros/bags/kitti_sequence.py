@@ -29,6 +29,7 @@ from .sensor_files import (
     picture_files,
     picture_messages,
     read_picture,
+    sweep_files,
     transform_messages,
 )
 from ..errors import BagError
@@ -59,9 +60,7 @@ def sequence(folder: Path, cameras: Sequence[str], form: str) -> Recording:
         If sweeps, pictures or calibration are missing or contradict each other.
 
     """
-    files = sorted((folder / 'velodyne').glob('*.bin'))
-    if not files:
-        raise BagError(f'{folder / "velodyne"} has no sweeps (.bin)')
+    files = sweep_files(folder / 'velodyne')
     notes = [f'{gaps(files)} sweeps are missing'] if gaps(files) else []
     calibration = read_calibration(folder / 'calib.txt')
     stamps = _stamps(folder / 'times.txt', files, notes)

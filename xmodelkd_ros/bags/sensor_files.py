@@ -148,6 +148,22 @@ def transform_messages(
     return [(topic, TFMessage(transforms=sent))]
 
 
+def sweep_files(folder: Path) -> list[Path]:
+    """
+    Return the sweeps in a folder, by name.
+
+    Raises
+    ------
+    BagError
+        If there are none.
+
+    """
+    files = sorted(folder.glob('*.bin'))
+    if not files:
+        raise BagError(f'{folder} has no sweeps (.bin)')
+    return files
+
+
 def picture_files(folder: Path) -> list[Path]:
     """Return the pictures in a folder, by name."""
     return sorted(path for path in folder.glob('*') if path.suffix in _FORMATS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 import sys
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from ..errors import MissingDependencyError
 T = TypeVar('T')
 
 
-def progress(items: Sequence[T], label: str, unit: str = 'it') -> Iterable[T]:
+def progress(items: Iterable[T], label: str, unit: str = 'it') -> Iterable[T]:
     """Pass `items` through and show on stderr, where it is a terminal, how far that is."""
     try:
         from tqdm import tqdm

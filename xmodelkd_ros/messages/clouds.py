@@ -64,10 +64,11 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
     """
     check_layout(message)
     stamp = measured_at(message.header)
+    strength = _column(message, INTENSITY_NAMES)
     return Cloud(
         stamp=stamp,
         points=_points(message),
-        intensity=_intensity(_column(message, INTENSITY_NAMES)),
+        intensity=None if strength is None else unit_intensity(strength),
         ring=_uint16(_column(message, RING_NAMES)),
         time_offset=_time_offset(_column(message, TIME_NAMES), stamp),
         label=_uint16(_column(message, ('label',))),
@@ -117,10 +118,8 @@ def _column(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray | None:
     return field_view(message, field).astype(_dtype(field)).reshape(-1)
 
 
-def _intensity(values: np.ndarray | None) -> np.ndarray | None:
-    """Return (N,) float32 in 0..1."""
-    if values is None:
-        return None
+def unit_intensity(values: np.ndarray) -> np.ndarray:
+    """Return (N,) float32 in 0..1 of values (N,) of any scale, as `cloud_from_message` says."""
     known = np.fmax(values.astype(np.float32, copy=False), np.float32(0))
     bytewise = values.dtype.kind != 'f' or _greatest_finite(known) > _UNIT_INTENSITY_LIMIT
     if bytewise:

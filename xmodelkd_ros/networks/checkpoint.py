@@ -164,11 +164,15 @@ def load_weights(
         If names or shapes differ.
 
     """
-    try:
-        network.load_state_dict(dict(checkpoint.state))
-    except RuntimeError as error:
-        reason = ' '.join(str(error).split())
-        raise CheckpointError(f'{path}: the weights do not fit the network: {reason}') from error
+    own, given = network.state_dict(), dict(checkpoint.state)
+    wrong = own.keys() ^ given.keys()
+    wrong |= {name for name in own.keys() & given.keys() if own[name].shape != given[name].shape}
+    if wrong:
+        raise CheckpointError(
+            f'{path}: the weights do not fit the network: {len(wrong)} tensors differ in name or '
+            f'shape, the first is {min(wrong)}'
+        )
+    network.load_state_dict(given)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
