@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 from small_world import frame, TRACK_EVERYTHING, write_models
+import torch
 from xmodelkd_ros.geometry.boxes import points_in_boxes
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.inference.boxes import FEWEST_POINTS, fit_boxes
@@ -158,6 +160,32 @@ def test_a_missing_camera_costs_its_instances_and_no_label(models):
 def test_without_video_segmenter_there_are_no_tracks(models):
     result = Perception(models[0])(frame(0))
     assert result.tracks == {} and not result.instance.any()
+
+
+def test_models_run_side_by_side_with_threads_of_their_own(models):
+    at_work, threads = threading.Barrier(2, timeout=10), []
+
+    def beside(model):
+        def run(*args):
+            at_work.wait()
+            threads.append(torch.get_num_threads())
+            return model(*args)
+        return run
+
+    before = torch.get_num_threads()
+    perceive = Perception(*map(beside, models), CONFIG, threads=before + 1)
+    perceive(frame(0))
+    assert threads == [before + 1] * 2 and torch.get_num_threads() == before
+
+
+def test_a_model_that_fails_does_not_end_the_next_frame(models):
+    def fail(*_):
+        raise RuntimeError('no memory')
+
+    perceive = Perception(fail, models[1], CONFIG)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match='no memory'):
+            perceive(frame(0))
 
 
 def test_reset_forgets_tracks_and_not_which_ids_were_given(models):

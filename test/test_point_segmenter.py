@@ -190,14 +190,5 @@ def test_faults_are_named(path, tmp_path):
         PointSegmenter(bad)
 
 
-def test_threads_are_set(path):
-    before = torch.get_num_threads()
-    try:
-        PointSegmenter(path, threads=1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_profile_of_the_tests_is_uneven():
     assert len(set(np.diff(ELEVATIONS).round(6))) > 3 and len(set(HEIGHTS)) == 2

@@ -26,6 +26,7 @@ IMAGE_FORMS = ('raw', 'jpeg', 'png')
 
 _FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
 _JPEG_QUALITY = 95
+_POINT_BYTES = 16
 
 
 def read_sweep(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -45,10 +46,11 @@ def read_sweep(path: Path) -> tuple[np.ndarray, np.ndarray]:
         If the file is cut off.
 
     """
-    values = np.fromfile(path, '<f4')
-    if values.size % 4:
-        raise BagError(f'{path} is cut off: {values.size} numbers are no points of 4')
-    rows = values.reshape(-1, 4)
+    data = path.read_bytes()
+    if len(data) % _POINT_BYTES:
+        raise BagError(
+            f'{path} is cut off: {len(data)} bytes are no points of {_POINT_BYTES}')
+    rows = np.frombuffer(bytearray(data), '<f4').reshape(-1, 4)
     return rows[:, :3], rows[:, 3]
 
 

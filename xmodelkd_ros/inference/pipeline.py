@@ -7,12 +7,14 @@ The live node and offline evaluation call this object and nothing else, so both 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 import contextlib
 import dataclasses
 import functools
 import itertools
 
 import numpy as np
+import torch
 
 from .boxes import fit_boxes
 from .painting import paint, PaintingConfig
@@ -22,7 +24,7 @@ from .video_segmenter import VideoSegmenter
 from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
-from ..records import Boxes, Frame, PointLabels, Tracks, View
+from ..records import Boxes, Cloud, Frame, PointLabels, Tracks, View
 
 Stage = Callable[[str], contextlib.AbstractContextManager[object]]
 """Brackets the work of a stage, for those who time it."""
@@ -81,6 +83,9 @@ class Perception:
     one track of one camera. An object that two cameras see has an id in each; a point that both
     see takes the id of the camera that comes first in the frame.
 
+    Clouds and images are looked at side by side, by one thread each: on two cores that is faster
+    than one after the other by two threads, which wait for each other layer by layer.
+
     Parameters
     ----------
     point_segmenter
@@ -90,7 +95,10 @@ class Perception:
     config
         What is added to the two.
     stage
-        Brackets the stages point_segmenter, video_segmenter, tracker, projection and painting.
+        Brackets the stages point_segmenter, video_segmenter, tracker, projection and painting;
+        the first runs beside the next three.
+    threads
+        Of each model on a CPU, 0 for its share of the cores.
 
     """
 
@@ -100,13 +108,29 @@ class Perception:
         video_segmenter: VideoSegmenter | None = None,
         config: PipelineConfig = PipelineConfig(),
         stage: Stage = untimed,
+        threads: int = 0,
     ) -> None:
         self._segment_points = point_segmenter
         self._segment_images = video_segmenter
         self._config = config
         self._stage = stage
         self._ids = itertools.count(1)
+        models = 1 if video_segmenter is None else 2
+        self._workers = ThreadPoolExecutor(
+            models, 'model', torch.set_num_threads,
+            (threads or max(torch.get_num_threads() // models, 1),))
         self.reset()
+
+    def warm_up(self) -> None:
+        """Run both models once on made-up input, so that the first frame is not late."""
+        turn = np.linspace(-np.pi, np.pi, 65536, endpoint=False, dtype=np.float32)
+        ring = np.stack([10 * np.cos(turn), 10 * np.sin(turn), np.sin(9 * turn)], 1)
+        started = [self._workers.submit(self._segment_points, ring, np.zeros_like(turn))]
+        if self._segment_images is not None:
+            picture = np.zeros((192, 640, 3), np.uint8)
+            started.append(self._workers.submit(self._segment_images, [picture]))
+        for future in started:
+            future.result()
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time; ids go on."""
@@ -128,19 +152,28 @@ class Perception:
             One row per point, in input order, and the tracks of each view.
 
         """
-        with self._stage('point_segmenter'):
-            labels = self._segment_points(frame.cloud.points, frame.cloud.intensity)
-        views = list(frame.views.values()) if self._segment_images else []
-        tracks = self._track(views)
-        with self._stage('projection'):
-            pairings = {
-                view.name: project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
-                for view in views
-            }
+        labelling = self._workers.submit(self._label, frame.cloud)
+        looking = self._workers.submit(self._look, frame)
+        wait((labelling, looking))  # both, so that none goes on into the next frame
+        labels, (tracks, pairings) = labelling.result(), looking.result()
         with self._stage('painting'):
             seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
             instance = paint(seen, labels, self._config.painting)
         return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings)
+
+    def _label(self, cloud: Cloud) -> PointLabels:
+        with self._stage('point_segmenter'):
+            return self._segment_points(cloud.points, cloud.intensity)
+
+    def _look(self, frame: Frame) -> tuple[dict[str, Tracks], dict[str, Pairing]]:
+        """Return by camera name the tracks, and which points each picture shows."""
+        views = list(frame.views.values()) if self._segment_images else []
+        tracks = self._track(views)
+        with self._stage('projection'):
+            return tracks, {
+                view.name: project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
+                for view in views
+            }
 
     def _track(self, views: list[View]) -> dict[str, Tracks]:
         """Return the tracks of each view; a picture that was seen before is not seen twice."""

@@ -33,8 +33,6 @@ class PointSegmenter:
         A file written by `networks.checkpoint.save_checkpoint`, kind 'point'.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
-    threads
-        CPU threads of this process; 0 leaves them as they are.
 
     Raises
     ------
@@ -45,12 +43,8 @@ class PointSegmenter:
 
     """
 
-    def __init__(
-        self, checkpoint: str | os.PathLike[str], device: str = 'cpu', threads: int = 0
-    ) -> None:
+    def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
         self.device = select_device(device)
-        if threads:
-            torch.set_num_threads(threads)
         loaded = load_checkpoint(checkpoint, 'point')
         self.classes: tuple[SemanticClass, ...] = loaded.classes
         self.sha256 = loaded.sha256
@@ -64,7 +58,6 @@ class PointSegmenter:
         self.projection = RangeProjection(view).to(self.device)
         ids = torch.tensor([row.id for row in self.classes], device=self.device)
         self._ids = ids.to(torch.int32)
-        self._warm_up()
 
     def __call__(self, points: np.ndarray, intensity: np.ndarray | None = None) -> PointLabels:
         """
@@ -133,9 +126,3 @@ class PointSegmenter:
         everyone = torch.arange(len(points), device=self.device)
         nearest = nearest_shown(points, view, *size, everyone)
         return everyone, torch.where(view.inside, everyone, nearest)
-
-    def _warm_up(self) -> None:
-        """Run once on a made-up sweep, so that the first real one is not late."""
-        turn = np.linspace(-np.pi, np.pi, 65536, endpoint=False, dtype=np.float32)
-        ring = np.stack([10 * np.cos(turn), 10 * np.sin(turn), np.sin(9 * turn)], 1)
-        self(ring, np.zeros(len(ring), np.float32))

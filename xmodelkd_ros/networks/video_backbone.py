@@ -19,9 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDE = 4
-"""Input pixels per cell of the finest features and heat maps."""
-MASK_STRIDE = 2
-"""Input pixels per cell of masks: thin things are gone at 4."""
+"""Input pixels per cell of the finest features and of heat maps."""
 
 
 class ConvNorm(nn.Module):

@@ -12,9 +12,9 @@ by two needs: it is trained from scratch, and it runs on two CPU cores beside a 
 - **Masks from a kernel and a place.** A query predicts a kernel over the mask features (Tian et
   al., CondInst, ECCV 2020), a centre and a size. Every pixel votes for the middle of its instance
   (Neven et al., CVPR 2019); a vote far from the query's centre, measured in its size, lowers the
-  logit. So masks are local from the first step on, and two cars side by side come apart. Masks
-  have half of the input's resolution, twice that of the features: bicycles and distant persons
-  need it, and a wider last layer whose channels become pixels (Shi et al., CVPR 2016) costs little.
+  logit. So masks are local from the first step on, and two cars side by side come apart.
+- **Masks finer than features.** The last layer's channels become cells (Shi et al., CVPR 2016):
+  bicycles and distant persons are lost in masks at 1/4 of the input, and that costs little.
 - **Association embedding.** A unit vector per query, alike for one instance at different times;
   the tracker compares nothing else of the appearance.
 """
@@ -29,12 +29,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .video_backbone import ConvNorm, MASK_STRIDE, Pyramid, STRIDE
+from .video_backbone import ConvNorm, Pyramid, STRIDE
 from .video_decoder import DecoderLayer, gather_cells, perceptron, position_encoding
 from ..config import from_mapping, setting
-
-_FINER = STRIDE // MASK_STRIDE
-"""Cells of the mask grid per cell of the heat map, along each side."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +48,8 @@ class VideoNetworkConfig:
     coarse: int = setting(96, 'Channels of the pyramid at 1/8 and 1/16.', low=8, high=512)
     layers: int = setting(1, 'Decoder layers.', low=1, high=8)
     heads: int = setting(4, 'Attention heads.', low=1, high=16)
-    kernel: int = setting(24, 'Channels of the mask features.', low=4, high=128)
+    kernel: int = setting(32, 'Channels of the mask features.', low=4, high=128)
+    mask_stride: int = setting(2, 'Input pixels per cell of masks.', choices=(1, 2, 4))
     embedding: int = setting(64, 'Length of the association embedding.', low=8, high=256)
 
 
@@ -76,9 +74,9 @@ class PixelOutput(NamedTuple):
     """
     What the network says about each cell.
 
-    heat B x C x h x w logits at 1/4 of the input; features B x K x 2h x 2w and votes
-    B x 2 x 2h x 2w on the mask grid, at 1/2: a vote is where the cell thinks that the middle of
-    its instance lies (x, y), in cells of the heat map.
+    heat B x C x h x w logits at 1/4 of the input; features B x K x H x W and votes B x 2 x H x W
+    on the mask grid, at 1 / `mask_stride`: a vote is where the cell thinks that the middle of its
+    instance lies (x, y), in cells of the heat map.
     """
 
     heat: torch.Tensor
@@ -104,10 +102,11 @@ class VideoNetwork(nn.Module):
         self.config = config
         width = config.coarse
         self.pyramid = Pyramid(config.widths, config.blocks, config.fine, config.coarse)
-        self.pixel_trunk = ConvNorm(config.fine, config.coarse)
-        self.heat_head = nn.Conv2d(config.coarse, config.classes, 1)
-        self.pixel_head = nn.Conv2d(config.coarse, (config.kernel + 2) * _FINER**2, 1)
-        self.content = nn.Linear(config.fine + 2 * config.coarse + config.classes, width)
+        self.pixel_trunk = ConvNorm(config.fine, config.fine)
+        self.finer = STRIDE // config.mask_stride
+        outputs = config.classes + (config.kernel + 2) * self.finer**2
+        self.pixel_head = nn.Conv2d(config.fine, outputs, 1)
+        self.content = nn.Linear(2 * config.fine + config.coarse + config.classes, width)
         self.tokens = nn.Linear(config.coarse, width)
         self.decoder = nn.ModuleList(
             DecoderLayer(width, config.heads) for _ in range(config.layers)
@@ -121,7 +120,7 @@ class VideoNetwork(nn.Module):
 
     def _start_rare(self) -> None:
         """Begin with heat and classes near 2 %, so that the empty image costs little."""
-        nn.init.constant_(self.heat_head.bias, -4.0)  # type: ignore[arg-type]
+        nn.init.constant_(self.pixel_head.bias[: self.config.classes], -4.0)  # type: ignore[index]
         nn.init.constant_(self.class_head.bias, -3.0)
 
     def fuse(self) -> VideoNetwork:
@@ -175,10 +174,11 @@ class VideoNetwork(nn.Module):
 
     def _pixels(self, trunk: torch.Tensor) -> PixelOutput:
         """trunk: B x F x h x w."""
-        finer = F.pixel_shuffle(self.pixel_head(trunk), _FINER).float()
-        features, offset = finer.split((self.config.kernel, 2), 1)
-        votes = offset + _cell_centers(offset) / _FINER
-        return PixelOutput(self.heat_head(trunk).float(), features, votes)
+        classes, kernel = self.config.classes, self.config.kernel
+        heat, finer = self.pixel_head(trunk).tensor_split((classes,), 1)
+        features, offset = F.pixel_shuffle(finer, self.finer).float().split((kernel, 2), 1)
+        votes = offset + _cell_centers(offset) / self.finer
+        return PixelOutput(heat.float(), features, votes)
 
     @torch.no_grad()
     def find_peaks(self, heat: torch.Tensor) -> torch.Tensor:
@@ -231,7 +231,7 @@ def mask_logits(queries: QueryOutput, pixels: PixelOutput) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        B x Q x 2h x 2w float32.
+        B x Q x H x W float32, on the mask grid.
 
     """
     x, y = pixels.votes.flatten(2).unbind(1)  # B x P each

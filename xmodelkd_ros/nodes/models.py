@@ -47,8 +47,11 @@ class Models:
                 config.video_model or shipped_model('video'), config.device)
 
     def pipeline(self, stage: Stage) -> Perception:
-        """Return a pipeline of the two that brackets its stages with `stage`."""
-        return Perception(self.points, self.video, self._config.pipeline, stage)
+        """Return a pipeline of the two, warmed up, that brackets its stages with `stage`."""
+        pipeline = Perception(
+            self.points, self.video, self._config.pipeline, stage, self._config.threads)
+        pipeline.warm_up()
+        return pipeline
 
     def describe(self) -> dict[str, object]:
         """Return device, its memory and the hashes of the checkpoints, for diagnostics."""

@@ -34,7 +34,8 @@ class PerceptionConfig:
     cameras: list[str] = setting([], 'names of the cameras, the first paints a point first')
     autostart: bool = setting(True, 'configure and activate at the start')
     device: str = setting('auto', 'cpu, cuda, cuda:<n>, or auto: CUDA where it is there')
-    threads: int = setting(0, 'threads of a CPU model, 0 as many as cores', low=0, high=256)
+    threads: int = setting(
+        0, 'threads of each model on a CPU, 0 for its share of the cores', low=0, high=256)
     point_model: str = setting('', 'checkpoint of the point segmenter, empty for the shipped one')
     video_model: str = setting('', 'checkpoint of the video segmenter, empty for the shipped one')
     fixed_frame: str = setting(

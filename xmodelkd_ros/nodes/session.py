@@ -54,7 +54,7 @@ class Session:
         make_frame = FrameMaker(config, cameras, self._intake, calibrations, transforms, logbook)
         self._worker = Worker(
             self._intake, make_frame, models.pipeline(logbook.measurements.stage), outputs,
-            logbook, config.threads)
+            logbook)
         self._worker.start()
         self._inputs = Inputs(node, cameras, self._intake, calibrations, logbook.ledger)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import traceback
 
-import torch
-
 from .frames import FrameMaker
 from .intake import Arrival, Intake
 from .ledger import USED
@@ -27,8 +25,6 @@ class Worker(threading.Thread):
         What is done with a cloud, in this order.
     logbook
         Where fates and times are noted.
-    threads
-        Threads of a CPU model, 0 for torch's choice.
 
     """
 
@@ -39,17 +35,14 @@ class Worker(threading.Thread):
         perceive: Perception,
         outputs: Outputs,
         logbook: Logbook,
-        threads: int,
     ) -> None:
         super().__init__(name='worker', daemon=True)
         self._intake, self._make_frame, self._perceive = intake, make_frame, perceive
-        self._outputs, self._logbook, self._threads = outputs, logbook, threads
+        self._outputs, self._logbook = outputs, logbook
         self._epoch = intake.epoch
 
     def run(self) -> None:
         """Work until the intake is closed."""
-        if self._threads:
-            torch.set_num_threads(self._threads)  # Counts for the thread that calls it.
         while (arrival := self._intake.take_cloud()) is not None:
             if self._epoch != self._intake.epoch:
                 self._epoch = self._intake.epoch
