@@ -185,7 +185,7 @@ def test_detections_are_typed_sorted_and_above_the_floor(tmp_path, network, pict
     assert len(found.score) == (everything.score >= 0.05).sum()
     assert (np.diff(everything.score) <= 0).all()
     assert len(everything.score) == 9
-    assert everything.mask_logits.shape == (9, 16, 24)
+    assert everything.mask_logits.shape == (9, 32, 48)
     assert everything.mask_logits.dtype == everything.embedding.dtype == np.float32
     assert everything.class_id.dtype == np.uint16
     assert set(everything.class_id) <= {row.id for row in THING_CLASSES}
