@@ -35,6 +35,7 @@ def frames(
     fixed_frame: str = '',
     tolerance: int = TOLERANCE,
     offsets: Mapping[str, int] | None = None,
+    stamps: Collection[int] | None = None,
 ) -> Iterator[Frame]:
     """
     Yield a frame for each cloud of a bag, in the order of the clouds.
@@ -59,6 +60,8 @@ def frames(
         Largest distance in time between a cloud and its image, ns.
     offsets
         By camera, how much later it is stamped for the same instant, ns.
+    stamps
+        Stamps of the clouds that are wanted, ns, None for all; the others are not decoded.
 
     Raises
     ------
@@ -74,7 +77,8 @@ def frames(
                 raise BagError(f'{path} has no images of {name}, only of ' + ', '.join(topics))
         chosen = {n: _Camera(n, topics[n], n in rectified, (offsets or {}).get(n, 0))
                   for n in topics if cameras is None or n in cameras}
-        yield from _Pairing(bag, chosen, BagTransforms(bag, fixed_frame), tolerance).frames()
+        transforms = BagTransforms(bag, fixed_frame)
+        yield from _Pairing(bag, chosen, transforms, tolerance, stamps).frames()
 
 
 def image_topics(bag: BagReader) -> dict[str, str]:
@@ -124,10 +128,10 @@ class _Pairing:
 
     def __init__(
         self, bag: BagReader, cameras: dict[str, _Camera], transforms: BagTransforms,
-        tolerance: int,
+        tolerance: int, stamps: Collection[int] | None,
     ) -> None:
         self._bag, self._cameras, self._transforms = bag, cameras, transforms
-        self._tolerance = tolerance
+        self._tolerance, self._stamps = tolerance, stamps
         self._clouds: deque[tuple[int, bytes]] = deque()
         self._truth: dict[str, dict[int, bytes]] = {}
 
@@ -164,7 +168,10 @@ class _Pairing:
         return (now > log and settled) or now > log + _PATIENCE
 
     def _frame(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frame of a cloud, or nothing if it cannot be used."""
+        """Yield the frame of a cloud, or nothing if it is not wanted or cannot be used."""
+        self._forget_before(header_stamp(data))
+        if self._stamps is not None and header_stamp(data) not in self._stamps:
+            return
         try:
             cloud = self._true_cloud(cloud_from_message(self._bag.decode('/points', data)))
         except MessageError as error:
@@ -172,15 +179,12 @@ class _Pairing:
             return
         views = {}
         for name, camera in self._cameras.items():
-            wanted = cloud.stamp + camera.offset
-            camera.forget_before(wanted - self._tolerance)
             index = nearest(camera.stamps, cloud.stamp, self._tolerance, camera.offset)
             if index is not None:
                 try:
                     views[name] = self._view(camera, *camera.images[index], cloud)
                 except (MessageError, CalibrationError) as error:
                     _say(f'no {name} for the cloud of {cloud.stamp / 1e9:.3f} s', error)
-        self._forget_truth(cloud.stamp - _PATIENCE)
         yield Frame(cloud, views, self._transforms.fixed_from(cloud.frame, cloud.stamp))
 
     def _view(self, camera: _Camera, data: bytes, info: bytes | None, cloud: Cloud) -> View:
@@ -217,9 +221,12 @@ class _Pairing:
         data = self._truth.get(topic, {}).get(stamp)
         return None if data is None else mask_from_message(self._bag.decode(topic, data))
 
-    def _forget_truth(self, stamp: int) -> None:
+    def _forget_before(self, stamp: int) -> None:
+        """Drop what no cloud from `stamp` on can need."""
+        for camera in self._cameras.values():
+            camera.forget_before(stamp + camera.offset - self._tolerance)
         for known in self._truth.values():
-            for old in [s for s in known if s < stamp]:
+            for old in [s for s in known if s < stamp - _PATIENCE]:
                 del known[old]
 
 

@@ -6,11 +6,15 @@ import dataclasses
 
 import numpy as np
 
+from ..geometry.transforms import compensate_motion
 from ..labels import ALL_CLASSES
 from ..records import Cloud
 
 CLASS_COUNT = len(ALL_CLASSES) - 1
 """Columns of `PointViews.probability`: the ids 1 to 16, without 'unlabelled'."""
+
+MOTION_PERIOD = 100_000_000
+"""Time that `DistillationFrame.motion` covers, ns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +37,8 @@ class PointViews:
     probability
         (V, 16) float16 over the classes `ALL_CLASSES[1:]`, or None of a teacher without classes.
     names
-        Name of each view: its camera, and for another instant how much later (or earlier) the
-        sweep is whose picture it is, as 'camera_02' and 'camera_02-0.5s'.
+        Name of each view: its camera, and for another instant how many keyframes later or
+        earlier its picture was taken, as 'camera_02', 'camera_02+3' and 'camera_02-3'.
 
     Raises
     ------
@@ -84,14 +88,17 @@ class DistillationFrame:
     Parameters
     ----------
     cloud
-        The sweep, N points moved to its stamp where their times are known; with labels where
-        the bag has them.
+        The sweep as it was measured, N points, with labels where the bag has them.
     views
         What the teacher says.
     fixed_from_lidar
-        (4, 4) pose of the lidar in a frame that does not move, or None.
+        (4, 4) pose of the lidar at the cloud's stamp in a frame that does not move, or None.
     moving
-        (N,) bool points that another sweep found gone, or None where no other sweep tells.
+        (N,) bool points that other sweeps found gone, or None where no other sweep tells.
+    motion
+        (4, 4) lidar at `MOTION_PERIOD` after the stamp to lidar at it, or None.
+    segment
+        Poses of frames with different segments have nothing to do with each other.
 
     Raises
     ------
@@ -104,6 +111,8 @@ class DistillationFrame:
     views: PointViews
     fixed_from_lidar: np.ndarray | None
     moving: np.ndarray | None
+    motion: np.ndarray | None = None
+    segment: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.cloud.points)
@@ -111,3 +120,25 @@ class DistillationFrame:
             raise ValueError(f'a view of point {self.views.point[-1]} of {count}')
         if self.moving is not None and self.moving.shape != (count,):
             raise ValueError(f'moving has shape {self.moving.shape} for {count} points')
+
+    @property
+    def points_at_stamp(self) -> np.ndarray:
+        """(N, 3) float32: the points where a lidar at rest at the stamp would have seen them."""
+        return points_at_stamp(self.cloud, self.motion)
+
+
+def points_at_stamp(cloud: Cloud, motion: np.ndarray | None) -> np.ndarray:
+    """
+    Return a sweep's points (N, 3), moved to its stamp where their times are known.
+
+    Parameters
+    ----------
+    cloud
+        The sweep as it was measured.
+    motion
+        (4, 4) lidar at `MOTION_PERIOD` after the stamp to lidar at it, or None.
+
+    """
+    if cloud.time_offset is None or motion is None:
+        return cloud.points
+    return compensate_motion(cloud.points, cloud.time_offset, motion, MOTION_PERIOD)
