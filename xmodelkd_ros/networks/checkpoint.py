@@ -27,7 +27,7 @@ from ..errors import CheckpointError, ConfigurationError
 from ..labels import SemanticClass
 
 FORMAT_VERSION = '1'
-KINDS = ('point', 'video')
+KINDS = ('point', 'video', 'clip')
 _SECTIONS = ('network', 'preprocessing', 'classes', 'training')
 
 T = TypeVar('T')
@@ -41,7 +41,7 @@ class Checkpoint:
     Parameters
     ----------
     kind
-        'point' or 'video'.
+        'point', 'video' or 'clip'.
     network
         Configuration of the network, plain values.
     preprocessing
@@ -109,7 +109,7 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> Checkpoint:
     path
         A file written by `save_checkpoint`.
     kind
-        The kind of network that is wanted, 'point' or 'video'.
+        The kind of network that is wanted: 'point', 'video' or 'clip'.
 
     Raises
     ------

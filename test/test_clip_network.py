@@ -1,0 +1,109 @@
+"""The clip network: what it starts as, what it must not see, and its cost in memory."""
+
+import dataclasses
+
+import pytest
+from test_networks_video import SMALL
+import torch
+from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, take
+from xmodelkd_ros.networks.video_network import mask_logits, QueryOutput
+
+CONFIG = ClipNetworkConfig(frame=SMALL, queries=5, tokens=6, layers=1, heads=2)
+LENGTH = 4
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    return ClipNetwork(CONFIG).eval()
+
+
+@pytest.fixture(scope='module')
+def images():
+    return torch.randn(2 * LENGTH, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+def assert_same(first, second, **kwargs):
+    for name, value in first._asdict().items():
+        torch.testing.assert_close(value, getattr(second, name), msg=name, **kwargs)
+
+
+@torch.inference_mode()
+def test_clips_of_a_batch_do_not_see_one_another(network, images):
+    *_, both = network(images, LENGTH)
+    *_, second = network(images[LENGTH:], LENGTH)
+    assert both.queries.kernel.shape == (2 * LENGTH, 5, 9)
+    assert both.reading.shape == (2 * LENGTH, 5, 7)
+    whole = QueryOutput(*(value[LENGTH:] for value in both.queries))
+    assert_same(whole, second.queries, atol=1e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_frames_one_by_one_then_related_are_the_clip(network, images):
+    """What the clip segmenter does with its window equals the whole forward pass."""
+    *_, tokens, whole = network(images[:LENGTH], LENGTH)
+    singles = [network.look(image[None])[0] for image in images[:LENGTH]]
+    queries = QueryOutput(*(torch.cat(v) for v in zip(*(s.queries for s in singles), strict=True)))
+    hidden, origin = (torch.cat([s[k] for s in singles]) for k in (0, 2))
+    again = network.relate(type(tokens)(hidden, queries, origin), LENGTH)
+    assert_same(again.queries, whole.queries, atol=1e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_further_queries_of_the_frames_stay_out_of_the_clip(network, images):
+    starts = torch.randint(0, 16, (len(images), 3, 2), generator=torch.Generator().manual_seed(0))
+    queries, _, tokens, clip = network(images, LENGTH, starts)
+    *_, without = network(images, LENGTH)
+    assert queries.peak.shape[1] == 9 + 3
+    assert tokens.origin.max() < 9
+    assert_same(without.queries, clip.queries, atol=1e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_an_untrained_clip_reads_the_tokens_that_look_like_its_start(network, images):
+    """Corrections start at zero: a mask of a clip is a mix of those of its tokens."""
+    _, pixels, tokens, clip = network(images, LENGTH)
+    joined = tokens.queries.embedding.unflatten(0, (2, LENGTH))
+    for b in range(2):
+        start = network.start(QueryOutput(*(
+            v.unflatten(0, (2, LENGTH)).flatten(1, 2)[b][None] for v in tokens.queries)))[0]
+        for frame in range(LENGTH):
+            row = b * LENGTH + frame
+            alike = 10 * joined[b].flatten(0, 1)[start] @ joined[b, frame].T
+            torch.testing.assert_close(clip.reading[row, :, :-1], alike, atol=1e-3, rtol=1e-3)
+            share = alike.softmax(1)
+            torch.testing.assert_close(
+                clip.queries.kernel[row], share @ tokens.queries.kernel[row], atol=1e-3, rtol=1e-3)
+            presence = alike.logsumexp(1) - 5
+            torch.testing.assert_close(clip.presence[row], presence, atol=1e-3, rtol=1e-3)
+    assert mask_logits(clip.queries, pixels).shape == (2 * LENGTH, 5, 32, 48)
+
+
+def test_starts_are_well_scored_and_different(network):
+    axes = torch.eye(16)
+    embedding = axes[[0, 0, 1, 1, 2, 0]][None]
+    logits = torch.tensor([3.0, 2.9, 1.0, 0.9, -1.0, 2.8])[None, :, None].expand(-1, -1, 6)
+    nothing = torch.zeros(1, 6, 2)
+    found = network.start(QueryOutput(logits, embedding, nothing, nothing, nothing, nothing))
+    assert found[0, :3].tolist() == [0, 2, 4]
+    assert sorted(found[0].tolist()) != found[0].tolist()
+    assert len(set(found[0].tolist())) == 5
+
+
+def test_class_and_embedding_are_one_per_clip_and_all_weights_learn(images):
+    torch.manual_seed(0)
+    network = ClipNetwork(dataclasses.replace(CONFIG, queries=3)).train()
+    queries, pixels, _, clip = network(images, LENGTH)
+    for name in ('class_logits', 'embedding'):
+        frames = getattr(clip.queries, name).unflatten(0, (2, LENGTH))
+        assert torch.equal(frames, frames[:, :1].expand_as(frames))
+    loss = sum(v.square().sum() for v in (*clip.queries[:5], clip.reading, *queries[:5], *pixels))
+    loss.backward()
+    without = {n for n, p in network.named_parameters() if p.grad is None}
+    assert not without
+
+
+def test_take_is_indexing_per_row():
+    value, index = torch.arange(24).reshape(2, 4, 3), torch.tensor([[3, 0], [1, 1]])
+    expected = [[value[b, i].tolist() for i in index[b]] for b in range(2)]
+    assert take(value, index).tolist() == expected
