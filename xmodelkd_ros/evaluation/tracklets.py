@@ -14,7 +14,8 @@ from ..records import Boxes
 
 CLASS_NAMES = {
     'Car': 'car', 'Van': 'car', 'Truck': 'truck', 'Tram': 'bus', 'Pedestrian': 'person',
-    'Person (sitting)': 'person', 'Cyclist': 'rider', 'Misc': 'unlabelled',
+    'Person (sitting)': 'person', 'Person sitting': 'person', 'Cyclist': 'rider',
+    'Misc': 'unlabelled',
 }
 """Our class of each of KITTI's object types."""
 
