@@ -100,4 +100,4 @@ class BoxScores:
 def _in_regions(pixels: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """Return (M,) bool: which pixels (M, 2) lie in any of the regions (R, 4)."""
     low, high = regions[:, None, :2], regions[:, None, 2:]
-    return ((pixels >= low) & (pixels <= high)).all(2).any(0)
+    return np.asarray(((pixels >= low) & (pixels <= high)).all(2).any(0))
