@@ -7,11 +7,12 @@ The live node and offline evaluation call this object and nothing else, so both 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 import contextlib
 import dataclasses
 import functools
 import itertools
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
 from ..records import Boxes, Cloud, Frame, PointLabels, Tracks, View
+
+A = TypeVar('A')
+B = TypeVar('B')
 
 Stage = Callable[[str], contextlib.AbstractContextManager[object]]
 """Brackets the work of a stage, for those who time it."""
@@ -125,12 +129,10 @@ class Perception:
         """Run both models once on made-up input, so that the first frame is not late."""
         turn = np.linspace(-np.pi, np.pi, 65536, endpoint=False, dtype=np.float32)
         ring = np.stack([10 * np.cos(turn), 10 * np.sin(turn), np.sin(9 * turn)], 1)
-        started = [self._workers.submit(self._segment_points, ring, np.zeros_like(turn))]
-        if self._segment_images is not None:
-            picture = np.zeros((192, 640, 3), np.uint8)
-            started.append(self._workers.submit(self._segment_images, [picture]))
-        for future in started:
-            future.result()
+        picture = np.zeros((192, 640, 3), np.uint8)
+        self._side_by_side(
+            lambda: self._segment_points(ring, np.zeros_like(turn)),
+            lambda: self._segment_images([picture]) if self._segment_images else [])
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time; ids go on."""
@@ -152,14 +154,18 @@ class Perception:
             One row per point, in input order, and the tracks of each view.
 
         """
-        labelling = self._workers.submit(self._label, frame.cloud)
-        looking = self._workers.submit(self._look, frame)
-        wait((labelling, looking))  # both, so that none goes on into the next frame
-        labels, (tracks, pairings) = labelling.result(), looking.result()
+        labels, (tracks, pairings) = self._side_by_side(
+            lambda: self._label(frame.cloud), lambda: self._look(frame))
         with self._stage('painting'):
             seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
             instance = paint(seen, labels, self._config.painting)
         return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings)
+
+    def _side_by_side(self, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+        """Call both, each in its thread; both have ended when this returns or raises."""
+        futures: list[Future[Any]] = [self._workers.submit(call) for call in (first, second)]
+        wait(futures)
+        return futures[0].result(), futures[1].result()
 
     def _label(self, cloud: Cloud) -> PointLabels:
         with self._stage('point_segmenter'):
