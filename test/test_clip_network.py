@@ -1,14 +1,12 @@
 """The clip network: what it starts as, what it must not see, and its cost in memory."""
 
-import dataclasses
-
 import pytest
 from test_networks_video import SMALL
 import torch
-from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, take
+from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, take, TemporalConfig
 from xmodelkd_ros.networks.video_network import mask_logits, QueryOutput
 
-CONFIG = ClipNetworkConfig(frame=SMALL, queries=5, tokens=6, layers=1, heads=2)
+CONFIG = ClipNetworkConfig(SMALL, TemporalConfig(queries=5, tokens=6, layers=1, heads=2))
 LENGTH = 4
 
 
@@ -92,7 +90,7 @@ def test_starts_are_well_scored_and_different(network):
 
 def test_class_and_embedding_are_one_per_clip_and_all_weights_learn(images):
     torch.manual_seed(0)
-    network = ClipNetwork(dataclasses.replace(CONFIG, queries=3)).train()
+    network = ClipNetwork(CONFIG).train()
     queries, pixels, _, clip = network(images, LENGTH)
     for name in ('class_logits', 'embedding'):
         frames = getattr(clip.queries, name).unflatten(0, (2, LENGTH))

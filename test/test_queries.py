@@ -13,7 +13,6 @@ from xmodelkd_ros.distillation.queries import (
     filter_by_truth,
     id_maps,
     mask_agreement,
-    pair_cost,
     QueryFilterConfig,
     rank_pairs,
 )
@@ -23,6 +22,7 @@ from xmodelkd_ros.distillation.query_losses import (
     dice_loss,
     embedding_loss,
 )
+from xmodelkd_ros.training.query_matching import pair_cost
 
 SEEDS = st.integers(0, 2**32 - 1)
 CONFIG = QueryFilterConfig()
@@ -42,7 +42,7 @@ def random_case(seed, queries=4, instances=3, classes=3, cells=12):
 @given(SEEDS)
 def test_the_cost_of_a_pair_is_its_definition(seed):
     class_logits, mask_logits, channel, mask = random_case(seed)
-    cost = pair_cost(class_logits, mask_logits, channel, mask, CONFIG)
+    cost = pair_cost(class_logits, mask_logits, channel, mask)
     for n, q in np.ndindex(3, 4):
         found = 1 / (1 + np.exp(-mask_logits[q].numpy().astype(float)))
         truth = mask[n].numpy().astype(float)
@@ -79,7 +79,7 @@ def test_a_perfect_query_is_found_and_a_stray_one_dropped():
     stray = torch.full((1, 12), 5.0)
     masks = torch.cat(((20 * mask - 10)[order], stray))
     logits = torch.cat((perfect[order], torch.full((1, 3), -9.0)))
-    cost = pair_cost(logits, masks, channel, mask, CONFIG)
+    cost = pair_cost(logits, masks, channel, mask)
     assert filter_by_truth(cost, CONFIG.max_cost).tolist() == [1, 2, 0]
     assert filter_by_truth(cost[:, 3:], CONFIG.max_cost).tolist() == [-1] * 3
 

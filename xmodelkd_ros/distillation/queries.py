@@ -14,7 +14,6 @@ import dataclasses
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from ..config import setting
 from ..inference.assignment import associate
@@ -24,57 +23,11 @@ from ..inference.assignment import associate
 class QueryFilterConfig:
     """Which queries stand for an instance."""
 
-    class_weight: float = setting(2.0, 'weight of the class in the cost of a pair', low=0.0)
-    cover_weight: float = setting(
-        1.0, 'weight of the cross-entropy of masks in the cost of a pair', low=0.0)
-    dice_weight: float = setting(2.0, 'weight of dice in the cost of a pair', low=0.0)
     max_cost: float = setting(4.0, 'a pair of a higher cost is none', low=0.0)
     min_score: float = setting(
         0.4, 'without truth: least score of a query of the teacher', low=0.0, high=1.0)
     min_agreement: float = setting(
         0.5, 'without truth: least agreement of its masks over time', low=0.0, high=1.0)
-
-
-@torch.no_grad()
-def pair_cost(
-    class_logits: torch.Tensor,
-    mask_logits: torch.Tensor,
-    channel: torch.Tensor,
-    mask: torch.Tensor,
-    config: QueryFilterConfig,
-) -> torch.Tensor:
-    """
-    Return what it costs to take each query for each instance: class, mask BCE and dice.
-
-    The cross-entropy is that of all cells over the area of the instance, 4 at most.
-
-    Parameters
-    ----------
-    class_logits
-        (Q, C).
-    mask_logits
-        (Q, P): of all cells, of one frame or of a whole clip.
-    channel
-        (N,) int64 class of each instance.
-    mask
-        (N, P) float32: covered part of each cell.
-
-    Returns
-    -------
-    torch.Tensor
-        (N, Q) float32, 0 for a perfect query.
-
-    """
-    score = class_logits.sigmoid()[:, channel].T  # N x Q
-    area = mask.sum(1, keepdim=True)  # N x 1
-    entropy = F.softplus(mask_logits).sum(1) - mask @ mask_logits.T  # N x Q
-    covered = mask_logits.sigmoid()
-    dice = 1 - (2 * mask @ covered.T + 1) / (area + covered.sum(1) + 1)
-    return (
-        config.class_weight * (1 - score)
-        + config.cover_weight * (entropy / (area + 1)).clamp(max=4)
-        + config.dice_weight * dice
-    )
 
 
 def filter_by_truth(cost: torch.Tensor, max_cost: float) -> torch.Tensor:

@@ -29,14 +29,21 @@ _STEP = 16.0
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipNetworkConfig:
-    """Shape of the network; part of a checkpoint."""
+class TemporalConfig:
+    """Shape of the temporal transformer."""
 
-    frame: VideoNetworkConfig = setting(VideoNetworkConfig(), 'Network of each frame.')
     queries: int = setting(32, 'Queries per clip.', low=1, high=300)
     tokens: int = setting(20, 'Best queries of each frame that the clip sees.', low=1, high=300)
     layers: int = setting(2, 'Layers of the temporal transformer.', low=1, high=8)
     heads: int = setting(4, 'Attention heads.', low=1, high=16)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipNetworkConfig:
+    """Shape of the network; part of a checkpoint."""
+
+    frame: VideoNetworkConfig = setting(VideoNetworkConfig(), 'Network of each frame.')
+    temporal: TemporalConfig = setting(TemporalConfig(), 'Temporal transformer.')
 
 
 class FrameTokens(NamedTuple):
@@ -87,7 +94,7 @@ class ClipNetwork(nn.Module):
         width = config.frame.coarse
         self.moment = nn.Linear(width, width)
         self.layers = nn.ModuleList(
-            DecoderLayer(width, config.heads) for _ in range(config.layers)
+            DecoderLayer(width, config.temporal.heads) for _ in range(config.temporal.layers)
         )
         self.norm = nn.LayerNorm(width)
         self.class_head = nn.Linear(width, config.frame.classes)
@@ -139,7 +146,7 @@ class ClipNetwork(nn.Module):
     def _tokens(self, hidden: torch.Tensor, queries: QueryOutput, own: int) -> FrameTokens:
         """Return the best of the first `own` queries. hidden: T x Q x D."""
         score = queries.class_logits[:, :own].amax(2)
-        index = score.topk(min(self.config.tokens, own), 1).indices  # T x K
+        index = score.topk(min(self.config.temporal.tokens, own), 1).indices  # T x K
         chosen = QueryOutput(*(take(value, index) for value in queries))
         return FrameTokens(take(hidden, index).float(), chosen, index)
 
@@ -170,7 +177,7 @@ class ClipNetwork(nn.Module):
         worth = tokens.class_logits.amax(2).sigmoid()  # B x M
         alike = torch.einsum('bme,bne->bmn', tokens.embedding, tokens.embedding).clamp(0, 1)
         taken, chosen = torch.zeros_like(worth, dtype=torch.bool), []
-        for _ in range(min(self.config.queries, worth.shape[1])):
+        for _ in range(min(self.config.temporal.queries, worth.shape[1])):
             best = worth.argmax(1)  # B
             chosen.append(best)
             likeness = take(alike, best[:, None])[:, 0]  # B x M
