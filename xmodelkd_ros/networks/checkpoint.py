@@ -8,7 +8,8 @@ the palette, a summary of the training, and a SHA-256 over all of that and the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -27,7 +28,7 @@ from ..errors import CheckpointError, ConfigurationError
 from ..labels import SemanticClass
 
 FORMAT_VERSION = '1'
-KINDS = ('point', 'video', 'clip')
+KINDS = ('point', 'fused', 'video', 'clip')
 _SECTIONS = ('network', 'preprocessing', 'classes', 'training')
 
 T = TypeVar('T')
@@ -98,6 +99,20 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def checkpoint_kind(path: str | os.PathLike[str]) -> str:
+    """
+    Return the kind of network that a checkpoint holds, '' where it does not say.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or no safetensors file.
+
+    """
+    with _opened(Path(path)) as file:
+        return (file.metadata() or {}).get('kind', '')
 
 
 def load_checkpoint(path: str | os.PathLike[str], kind: str) -> Checkpoint:
@@ -175,17 +190,22 @@ def load_weights(
     network.load_state_dict(given)
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise CheckpointError(f'{path}: there is no such checkpoint')
     try:
         with safe_open(path, 'pt') as file:
-            names = list(file.keys())
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+            yield file
     except (SafetensorError, OSError, ValueError) as error:
         reason = ' '.join(str(error).split())
         message = f'{path}: not a safetensors file, or a truncated one ({reason})'
         raise CheckpointError(message) from error
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with _opened(path) as file:
+        return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
 
 
 def _expect(path: Path, what: str, found: str | None, wanted: str) -> None:

@@ -161,9 +161,16 @@ class PointNetwork(nn.Module):
 
     def label(self, cells: Tensor, cell: Tensor, features: Tensor) -> Tensor:
         """cells: (B * H * W) x head. cell: M. features: F x M. Output: classes x M."""
+        return self.score(self.hidden(cells, cell, features))
+
+    def hidden(self, cells: Tensor, cell: Tensor, features: Tensor) -> Tensor:
+        """cells: (B * H * W) x head. cell: M. features: F x M. Output: M x head, of points."""
         seen = cells.index_select(0, cell)
         own = self.own(features.t().to(seen.dtype))
-        hidden = functional.relu(torch.addmm(own, seen, self.look.weight.t()), inplace=True)
+        return functional.relu(torch.addmm(own, seen, self.look.weight.t()), inplace=True)
+
+    def score(self, hidden: Tensor) -> Tensor:
+        """hidden: M x head. Output: classes x M, logits."""
         return torch.addmm(self.classify.bias[:, None], self.classify.weight, hidden.t())
 
     @property
