@@ -1,0 +1,217 @@
+"""Sweeps with the views of their points, as the networks take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .pseudo_labels import trust, vote
+from .records import DistillationFrame, PointViews
+from ..labels import SemanticClass
+from ..networks.fusion import SAID, Views
+from ..networks.point_projection import RangeProjection, RangeViewConfig
+from ..records import PointLabels
+from ..training.point_augmentation import augment, PointAugmentation
+from ..training.point_losses import IGNORED
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationBatch:
+    """
+    Some sweeps together; B sweeps, M points in all, V rows of views.
+
+    Parameters
+    ----------
+    image
+        (B, C, H, W) float32.
+    cell
+        (M,) int64 into the flattened (B, H, W).
+    features
+        (F, M) float32.
+    xyz
+        (M, 3) float32, lidar frame, m.
+    sweep
+        (M,) int64 in 0..B-1.
+    target
+        (M,) int64 true class, or `IGNORED`.
+    guess
+        (M,) int64 class that a teacher gives, or `IGNORED`.
+    trust
+        (M,) float32 in 0..1, of the guess.
+    views
+        What images say of the points.
+
+    """
+
+    image: Tensor
+    cell: Tensor
+    features: Tensor
+    xyz: Tensor
+    sweep: Tensor
+    target: Tensor
+    guess: Tensor
+    trust: Tensor
+    views: Views
+
+    def to(self, device: torch.device, non_blocking: bool = True) -> DistillationBatch:
+        """Return the batch on another device."""
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return DistillationBatch(*(each.to(device, non_blocking=non_blocking) for each in fields))
+
+
+def collate(samples: Sequence[DistillationBatch]) -> DistillationBatch:
+    """Join samples of one sweep each."""
+    height, width = samples[0].image.shape[2:]
+    first = np.cumsum([0, *(len(s.cell) for s in samples)]).tolist()
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(s, name) for s in samples])
+
+    def views(name: str) -> Tensor:
+        return torch.cat([getattr(s.views, name) for s in samples])
+
+    point = torch.cat([s.views.point + start for s, start in zip(samples, first, strict=False)])
+    return DistillationBatch(
+        joined('image'),
+        torch.cat([s.cell + index * height * width for index, s in enumerate(samples)]),
+        torch.cat([s.features for s in samples], 1),
+        joined('xyz'),
+        torch.cat([s.sweep + index for index, s in enumerate(samples)]),
+        joined('target'), joined('guess'), joined('trust'),
+        Views(point, views('feature'), views('probability'), views('depth'), views('delay')),
+    )
+
+
+class SampleMaker:
+    """
+    Make samples from frames.
+
+    Parameters
+    ----------
+    view
+        The range view.
+    classes
+        Row c is target c.
+    floor
+        Confidence at which a guess counts nothing.
+    augmentation
+        How sweeps are varied; None gives them as they are.
+    points
+        Points drawn from a sweep, 0 for all; those of which something is known come first.
+
+    """
+
+    def __init__(
+        self,
+        view: RangeViewConfig,
+        classes: Sequence[SemanticClass],
+        floor: float,
+        augmentation: PointAugmentation | None = None,
+        points: int = 0,
+    ) -> None:
+        self.projection, self.classes, self.floor = RangeProjection(view), tuple(classes), floor
+        self.augmentation, self.points = augmentation, points
+        self._target_of_id = np.full(65536, IGNORED, np.int64)
+        self._target_of_id[[c.id for c in classes]] = np.arange(len(classes))
+
+    def __call__(
+        self,
+        frame: DistillationFrame,
+        labelled: bool,
+        rng: np.random.Generator,
+        labels: PointLabels | None = None,
+    ) -> DistillationBatch:
+        """
+        Make a sample of one sweep.
+
+        Parameters
+        ----------
+        frame
+            The sweep with its views.
+        labelled
+            Whether its true labels may be seen.
+        rng
+            Source of randomness.
+        labels
+            What a student says, for the points of which no view says anything.
+
+        """
+        cloud = frame.cloud
+        target, guess, sure = self.targets(frame, labelled, labels)
+        kept = np.flatnonzero(np.isfinite(cloud.points).all(1))
+        points, intensity = cloud.points[kept], cloud.intensity
+        intensity = None if intensity is None else intensity[kept]
+        if self.augmentation is not None:
+            columns = self.projection.config.columns
+            points, intensity, left = augment(points, intensity, self.augmentation, columns, rng)
+            kept = kept[left]
+        strength = None if intensity is None else torch.from_numpy(intensity)
+        seen = self.projection(torch.from_numpy(points), strength)
+        known = (target >= 0) | (sure > 0)
+        known[frame.views.point] = True
+        index = self._drawn(np.flatnonzero(seen.inside.numpy()), known[kept], rng)
+        rows = torch.from_numpy(index)
+        kept = kept[index]
+        return DistillationBatch(
+            seen.image[None], seen.cell[rows], seen.features[:, rows],
+            torch.from_numpy(points[index]), torch.zeros(len(index), dtype=torch.int64),
+            *(torch.from_numpy(values[kept]) for values in (target, guess, sure)),
+            views_of(frame.views, kept, len(cloud.points)),
+        )
+
+    def targets(
+        self, frame: DistillationFrame, labelled: bool, labels: PointLabels | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (N,) true classes, (N,) guessed classes and (N,) how much these are trusted."""
+        count = len(frame.cloud.points)
+        guess, confidence = vote(frame.views, count, self.classes)
+        if labels is not None:
+            silent = guess < 0
+            guess = np.where(silent, self._target_of_id[labels.label], guess)
+            confidence = np.where(silent, labels.confidence, confidence)
+        target = np.full(count, IGNORED, np.int64)
+        if labelled and frame.cloud.label is not None:
+            target = self._target_of_id[frame.cloud.label]
+        return target, guess, trust(confidence, self.floor)
+
+    def _drawn(
+        self, inside: np.ndarray, known: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return ascending indices of at most `points` points, the known ones first."""
+        if not self.points or len(inside) <= self.points:
+            return inside
+        told = inside[known[inside]]
+        if len(told) >= self.points:
+            return np.sort(rng.choice(told, self.points, replace=False))
+        rest = inside[~known[inside]]
+        more = rng.choice(rest, self.points - len(told), replace=False)
+        return np.sort(np.concatenate([told, more]))
+
+
+def views_of(views: PointViews, kept: np.ndarray, count: int) -> Views:
+    """
+    Return the views of some points, numbered anew.
+
+    Parameters
+    ----------
+    views
+        Of a cloud of `count` points.
+    kept
+        (M,) int64, ascending: the points that are left.
+    count
+        Number of points before.
+
+    """
+    place = np.full(count, -1, np.int64)
+    place[kept] = np.arange(len(kept))
+    point = place[views.point]
+    rows = np.flatnonzero(point >= 0)
+    probability = np.zeros((len(rows), SAID), np.float16)
+    if views.probability is not None:
+        probability = views.probability[rows]
+    return Views(*(torch.from_numpy(values) for values in (
+        point[rows], views.feature[rows], probability, views.depth[rows], views.delay[rows])))
