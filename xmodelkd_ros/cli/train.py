@@ -1,4 +1,4 @@
-"""Train the point or the video segmenter on labelled drives."""
+"""Train the point or the video segmenter, or an image teacher, on labelled drives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from typing import Any
 from .arguments import add_options, config_from_options
 from .command import command
 
-KINDS = {'point': 'the labels of points', 'video': 'instances in videos'}
+KINDS = {
+    'point': 'the labels of points',
+    'video': 'instances in videos',
+    'teacher': 'the labels of pixels',
+}
 """Module `training.<kind>_training` has a class `<Kind>TrainingConfig` and `train_<kind>`."""
 
 

@@ -308,7 +308,7 @@ def _at_size(x: Tensor, scale: float, stage: nn.Module) -> Tensor:
     """x: B x C x H x W. Output: the same shape, `stage` applied at `scale` times its size."""
     if scale == 1:
         return stage(x)
-    size = x.shape[2:]
+    size = (x.shape[2], x.shape[3])
     height, width = (max(_SMALLEST_POOL, math.ceil(n * scale)) for n in size)
     if scale < 1:
         return _resize(stage(functional.adaptive_avg_pool2d(x, (height, width))), size)

@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point_dataset import PointBatch
 from .point_losses import IGNORED, point_loss
-from .trainer import cosine_schedule
+from .trainer import adamw
 from ..labels import SemanticClass
 from ..networks.point_network import PointNetwork
 
@@ -99,19 +99,8 @@ class PointModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases and norms do not decay."""
-        how = self.optimisation
-        parameters = list(self.network.parameters())
-        groups = [
-            {'params': [p for p in parameters if p.ndim > 1], 'weight_decay': how.decay},
-            {'params': [p for p in parameters if p.ndim <= 1], 'weight_decay': 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=how.rate)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: cosine_schedule(step, steps, how.warm_up)
-        )
-        return {'optimizer': optimizer,
-                'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+        how, steps = self.optimisation, int(self.trainer.estimated_stepping_batches)
+        return adamw(self.network, how.rate, how.decay, how.warm_up, steps)
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:

@@ -26,6 +26,10 @@ except ImportError as missing:
     raise MissingDependencyError('pytorch-lightning', 'train') from missing
 
 
+Watch = Callable[[int, int], None]
+"""Told how many steps are done and how many there will be."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
     """How a training run goes."""
@@ -55,6 +59,7 @@ def fit(
     export: Callable[[], None],
     configuration: Mapping[str, Any],
     resume: bool = False,
+    watch: Watch | None = None,
 ) -> None:
     """
     Train a module; the best state so far is exported whenever validation improves.
@@ -77,6 +82,8 @@ def fit(
         All of the run's configuration, written beside the result.
     resume
         Go on from where the last run in `out` stopped.
+    watch
+        Told after each step; what it raises ends the run, which can be resumed.
 
     Raises
     ------
@@ -90,6 +97,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     write_environment(out / 'run.yaml', dict(configuration))
     trainer = _trainer(config, out, [
+        *([_Watched(watch)] if watch else ()),
         _ExportBest(monitor, export),
         ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
         TQDMProgressBar(1),
@@ -109,6 +117,32 @@ def cosine_schedule(step: int, steps: int, warm_up: int) -> float:
     if step < warm_up:
         return (step + 1) / warm_up
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
+
+
+def adamw(
+    network: torch.nn.Module, rate: float, decay: float, warm_up: int, steps: int
+) -> dict[str, Any]:
+    """Return AdamW with a cosine schedule, for Lightning; biases and norms do not decay."""
+    parameters = list(network.parameters())
+    groups = [
+        {'params': [p for p in parameters if p.ndim > 1], 'weight_decay': decay},
+        {'params': [p for p in parameters if p.ndim <= 1], 'weight_decay': 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: cosine_schedule(step, steps, warm_up)
+    )
+    return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+
+
+class _Watched(Callback):
+    """Tell somebody how many steps are done, and of how many."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self.watch(trainer.global_step, int(trainer.estimated_stepping_batches))
 
 
 class _ExportBest(Callback):

@@ -1,0 +1,118 @@
+"""Read and write the weights of ESPNetv2: the published state dicts and our own checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import os
+from pathlib import Path
+import pickle
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .checkpoint import Checkpoint, load_checkpoint, load_config, load_weights, save_checkpoint
+from .espnetv2 import DEVIATION, EspNetV2, EspNetV2Config, from_published, MEAN
+from ..config import to_mapping
+from ..errors import CheckpointError
+from ..labels import CITYSCAPES_NAMES, SemanticClass
+
+KIND = 'image'
+PUBLISHED_NAMES = (*CITYSCAPES_NAMES, 'background')
+"""Outputs of the published Cityscapes weights."""
+
+
+def load_espnetv2(path: str | os.PathLike[str]) -> tuple[EspNetV2, tuple[str, ...]]:
+    """
+    Read a network and the names of its classes.
+
+    Parameters
+    ----------
+    path
+        A checkpoint of kind 'image' (`*.safetensors`), or a published state dict (`*.pth`).
+
+    Returns
+    -------
+    tuple
+        The network in evaluation mode, float32, on the CPU; row c is the name of output c.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or of another network.
+
+    """
+    path = Path(path)
+    if path.suffix == '.safetensors':
+        checkpoint = load_checkpoint(path, KIND)
+        config = load_config(EspNetV2Config, checkpoint.network, path)
+        names = tuple(row.name for row in checkpoint.classes)
+    else:
+        checkpoint = _published(path)
+        config, names = EspNetV2Config(**checkpoint.network), PUBLISHED_NAMES
+    network = EspNetV2(config, len(names))
+    load_weights(network, checkpoint, path)
+    return network.eval(), names
+
+
+def save_espnetv2(
+    path: str | os.PathLike[str],
+    network: EspNetV2,
+    classes: Sequence[SemanticClass],
+    training: Mapping[str, Any],
+) -> None:
+    """
+    Write a network as a checkpoint of kind 'image', weights as float16.
+
+    Parameters
+    ----------
+    path
+        Where to write it.
+    network
+        What to write.
+    classes
+        Row c is the class of output c.
+    training
+        Summary of the training, plain values.
+
+    """
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    preprocessing = {'mean': MEAN, 'deviation': DEVIATION}
+    save_checkpoint(path, Checkpoint(
+        KIND, to_mapping(network.config), preprocessing, tuple(classes), training, state
+    ))
+
+
+def _published(path: Path) -> Checkpoint:
+    """Read a published state dict; only tensors are unpickled."""
+    if not path.is_file():
+        raise CheckpointError(f'{path}: there are no such weights')
+    try:
+        state = from_published(torch.load(path, map_location='cpu', weights_only=True))
+        config = _config_of(state)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = ' '.join(str(error).split())
+        raise CheckpointError(f'{path}: not a readable state dict ({reason})') from error
+    except (KeyError, AttributeError, IndexError) as error:
+        raise CheckpointError(f'{path}: not weights of ESPNetv2: it lacks {error}') from error
+    outputs = len(state['classify.out.weight'])
+    if outputs != len(PUBLISHED_NAMES):
+        raise CheckpointError(
+            f'{path}: {outputs} outputs, the {len(PUBLISHED_NAMES)} of Cityscapes are needed')
+    return Checkpoint(KIND, dataclasses.asdict(config), {}, (), {}, state)
+
+
+def _config_of(state: Mapping[str, Tensor]) -> EspNetV2Config:
+    """Return the configuration that a state dict is of; our names."""
+    down = (len(state[f'down.{k}.act.weight']) for k in range(3))
+    scales = ('third', 'fourth')
+    return EspNetV2Config(
+        encoder=(len(state['stem.0.weight']), *down),
+        blocks=tuple(len({n.split('.')[1] for n in state if n.startswith(s)}) for s in scales),
+        decoder=tuple(len(state[f'joints.{k}.0.weight']) for k in range(3)),
+        pyramid=state['classify.out.weight'].shape[1],
+    )
