@@ -10,9 +10,14 @@ import torch
 from torch import nn, Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from .config import DistillConfig, LossConfig
+from .config import DistillConfig
 from .losses import (
-    alignment, contrast, logit_distance, negatives, trusted_cross_entropy, unit_distance,
+    alignment,
+    contrast,
+    logit_distance,
+    negatives,
+    trusted_cross_entropy,
+    unit_distance,
 )
 from .samples import DistillationBatch
 from ..labels import SemanticClass

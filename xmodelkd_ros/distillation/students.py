@@ -13,7 +13,11 @@ from .module import DistillationModule, Student
 from ..config import to_mapping
 from ..errors import CheckpointError
 from ..networks.checkpoint import (
-    Checkpoint, checkpoint_kind, load_checkpoint, load_weights, save_checkpoint,
+    Checkpoint,
+    checkpoint_kind,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
 )
 from ..networks.point_projection import RangeViewConfig
 

@@ -16,7 +16,7 @@ import yaml
 
 from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place
-from .labels import choose_sweeps
+from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
 from .students import load_start, save_student, STUDENT
@@ -24,10 +24,9 @@ from ..config import to_mapping
 from ..errors import ConfigurationError
 from ..inference.point_segmenter import PointSegmenter
 from ..labels import POINT_CLASSES
-from ..networks.point_projection import RangeViewConfig
 from ..training.point_losses import class_weights
 from ..training.point_training import range_view
-from ..training.trainer import fit, seed_everything
+from ..training.trainer import fit, seed_everything, Watch
 
 _COUNTED = 60
 
@@ -38,6 +37,7 @@ def distil(
     out: Path,
     config: DistillConfig,
     resume: bool = False,
+    watch: Watch | None = None,
 ) -> Path:
     """
     Train a student of the LiDAR alone, and in mode xmodelkd its fusion encoder.
@@ -55,6 +55,8 @@ def distil(
         Everything else.
     resume
         Go on from where the last run in `out` stopped, if it came so far.
+    watch
+        Told after each step; what it raises ends the run, which can be resumed.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def distil(
     fit(
         module, DataLoader(samples, None, num_workers=workers),
         DataLoader(held, None, num_workers=workers), config.run, out, 'miou', export,
-        to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(),
+        to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(), watch,
     )
     return out / STUDENT
 
@@ -109,8 +111,10 @@ def split(
         If there are none of either.
 
     """
-    chosen = set(choose_sweeps([len(d) for d in drives], config.fraction, config.run.seed))
-    labelled = [Place(drives[d], i, True) for d, i in sorted(chosen)]
+    known = [labelled_sweeps(drive) if config.fraction else [] for drive in drives]
+    dealt = choose_sweeps([len(of) for of in known], config.fraction, config.run.seed)
+    chosen = {(drive, known[drive][place]) for drive, place in dealt}
+    labelled = [Place(drives[drive], index, True) for drive, index in sorted(chosen)]
     others = [
         Place(drive, index, False)
         for number, drive in enumerate(drives) for index in range(len(drive))
@@ -120,7 +124,7 @@ def split(
         others = []
     if not labelled and not others:
         raise ConfigurationError(
-            'fraction', config.fraction, f'more than 0 in mode {config.mode}, which has no teacher')
+            'fraction', config.fraction, f'more than 0, with labels, in mode {config.mode}')
     return labelled, others
 
 
