@@ -49,6 +49,10 @@ class CheckpointError(XModelKDError):
     """A checkpoint is missing, of another format, or fails its hash."""
 
 
+class CacheError(XModelKDError):
+    """A feature cache is damaged, unfinished, cannot be written, or is of something else."""
+
+
 class DeviceError(XModelKDError):
     """The compute device that was asked for is not there."""
 

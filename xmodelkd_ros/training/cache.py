@@ -166,7 +166,7 @@ def _cached_drive(source: Path, cache: Path) -> CachedDrive:
         return open_drive(source)
     if not source.exists():
         raise BagError(f'{source}: there is no such bag')
-    folder = cache / f'{source.stem}-{_content_hash(source)[:16]}'
+    folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
     if (folder / _INDEX).is_file():
         return open_drive(folder)
     from ..bags.frames import frames  # the bag reader needs optional packages
@@ -175,7 +175,7 @@ def _cached_drive(source: Path, cache: Path) -> CachedDrive:
     return write_drive(frames(source), folder, str(source))
 
 
-def _content_hash(source: Path) -> str:
+def content_hash(source: Path) -> str:
     """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
     files = sorted(p for p in source.rglob('*') if p.is_file()) if source.is_dir() else [source]
     digest = hashlib.sha256(f'format {FORMAT}'.encode())

@@ -1,0 +1,126 @@
+"""Poses of a drive's sweeps: from TF, or where it has none from kiss-icp (Vizzo et al. 2023)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .extraction_config import ExtractionConfig
+from .survey import Survey
+from .trajectory import steady_segments, Trajectory
+from ..bags.reader import BagReader
+from ..bags.transforms import BagTransforms
+from ..errors import CalibrationError, MessageError, MissingDependencyError
+from ..messages.clouds import cloud_from_message
+from ..records import Cloud
+
+
+def find_trajectory(
+    path: Path, survey: Survey, config: ExtractionConfig
+) -> tuple[Trajectory, str]:
+    """
+    Return the poses of a bag's sweeps and where they are from: 'tf', 'kiss-icp' or 'none'.
+
+    Raises
+    ------
+    CalibrationError
+        If TF is asked for and has none.
+    MissingDependencyError
+        If kiss-icp is needed and not installed.
+
+    """
+    if config.odometry in ('auto', 'tf'):
+        found = _from_transforms(path, survey, config.fixed_frame)
+        if (found.segment >= 0).any():
+            return found, 'tf'
+        if config.odometry == 'tf':
+            raise CalibrationError(
+                f'{path}: TF has no pose of {survey.lidar} in {config.fixed_frame}')
+    nowhere = np.full(len(survey.stamps), -1, np.int32)
+    unknown = Trajectory(survey.stamps, np.tile(np.eye(4), (len(nowhere), 1, 1)), nowhere)
+    segment = steady_segments(survey.stamps, round(config.longest_gap * 1e9))
+    alone = np.bincount(segment)[segment] == 1
+    if config.odometry == 'none' or alone.all():
+        return unknown, 'none'
+    return _from_registration(path, survey.stamps, np.where(alone, -1, segment)), 'kiss-icp'
+
+
+def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory:
+    with BagReader(path) as bag:
+        transforms = BagTransforms(bag, fixed_frame)
+    poses = [transforms.fixed_from(survey.lidar, int(stamp)) for stamp in survey.stamps]
+    segment = np.array([-1 if pose is None else 0 for pose in poses], np.int32)
+    known = np.stack([np.eye(4) if pose is None else pose for pose in poses])
+    return Trajectory(survey.stamps, known, segment)
+
+
+def _from_registration(path: Path, stamps: np.ndarray, segment: np.ndarray) -> Trajectory:
+    """Register each sweep to those before it in its segment; -1 is left out."""
+    poses, segment = np.tile(np.eye(4), (len(stamps), 1, 1)), segment.copy()
+    measured = stamps.copy()
+    with BagReader(path) as bag:
+        odometry, last = None, -1
+        for index, (_, _, message) in enumerate(bag.messages(['/points'])):
+            if segment[index] < 0:
+                continue
+            if odometry is None or segment[index] != last:
+                odometry, last = Registration(), segment[index]
+            try:
+                cloud = cloud_from_message(message)
+            except MessageError:
+                segment[index] = -1
+                continue
+            poses[index] = odometry.register(cloud)
+            measured[index] += _end(cloud)
+    return _at_stamps(Trajectory(measured, poses, segment), stamps)
+
+
+class Registration:
+    """
+    Odometry of one unbroken run of sweeps.
+
+    Raises
+    ------
+    MissingDependencyError
+        If kiss-icp is not installed.
+
+    """
+
+    def __init__(self) -> None:
+        try:
+            from kiss_icp.config.parser import load_config
+            from kiss_icp.kiss_icp import KissICP
+        except ImportError as error:
+            raise MissingDependencyError(
+                'kiss-icp', 'find the poses of a bag without odometry in TF') from error
+        config = load_config(None)
+        config.registration.max_num_threads = 1  # sums of more have no fixed order
+        self._odometry = KissICP(config)
+
+    def register(self, cloud: Cloud) -> np.ndarray:
+        """Return the (4, 4) pose of the lidar when it measured the last point of a sweep."""
+        finite = np.isfinite(cloud.points).all(1)
+        times = np.zeros(0)
+        if cloud.time_offset is not None:
+            times = cloud.time_offset[finite] * 1e-9
+        self._odometry.register_frame(cloud.points[finite].astype(np.float64), times)
+        return self._odometry.last_pose
+
+
+def _end(cloud: Cloud) -> int:
+    """Return when the last point was measured, ns after the stamp; 0 where that is not known."""
+    finite = np.isfinite(cloud.points).all(1)
+    if cloud.time_offset is None or not finite.any():
+        return 0
+    return int(cloud.time_offset[finite].max())
+
+
+def _at_stamps(measured: Trajectory, stamps: np.ndarray) -> Trajectory:
+    """Return the poses at the sweeps' stamps from those at their ends."""
+    poses = measured.poses.copy()
+    for index in np.flatnonzero(measured.stamps != stamps):
+        pose = measured.pose_at(int(index), int(stamps[index]))
+        if pose is not None:
+            poses[index] = pose
+    return Trajectory(stamps, poses, measured.segment)
