@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 from xmodelkd_ros.evaluation.video import TrackEvaluation
 from xmodelkd_ros.inference.tracker import Tracker
 from xmodelkd_ros.inference.video_segmenter import detections
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.video_network import (
+    mask_logits,
+    mask_logits_at,
     PixelOutput,
     QueryOutput,
     VideoNetwork,
@@ -31,6 +34,7 @@ from xmodelkd_ros.training.video_losses import (
     VideoLossConfig,
     vote_loss,
 )
+from xmodelkd_ros.training.video_samples import MaskSamples, sample_masks
 from xmodelkd_ros.training.video_targets import heat_targets, make_targets, stack_targets
 
 CAR, PERSON, ROAD = 10, 13, 1
@@ -56,12 +60,12 @@ def test_targets_of_boxes():
         (7, PERSON, 8, 4, 16, 28), (3, CAR, 40, 10, 81, 30), (9, CAR, 90, 60, 92, 62))
     assert found.identity.tolist() == [3, 7]
     assert found.channel.tolist() == [0, 3]
-    assert found.mask.shape == (2, 16, 24)
-    assert found.mask[1].sum() == 2 * 6
-    assert found.mask[0, 3, 20] == 0.25
+    assert found.mask.shape == (2, 32, 48)
+    assert found.mask[1].sum() == 4 * 12
+    assert found.mask[0, 10, 40] == 0.5
     assert found.center[1].tolist() == [3.0, 4.0]
     assert found.half_size[1].tolist() == [1.0, 3.0]
-    assert found.mask[1, found.peak[1, 1], found.peak[1, 0]] == 1
+    assert found.mask[1, 2 * found.peak[1, 1], 2 * found.peak[1, 0]] == 1
     assert torch.nonzero(found.ignored).tolist() == [[15, 22]]
 
 
@@ -73,8 +77,8 @@ def test_only_the_largest_count_and_the_rest_is_ignored():
 
 def test_no_instances():
     batch = stack_targets([targets_of(), targets_of()])
-    assert vote_loss(torch.zeros(2, 2, 16, 24), batch) == 0
-    assert batch.mask.shape == (2, 0, 16, 24)
+    assert vote_loss(torch.zeros(2, 2, 32, 48), batch) == 0
+    assert batch.mask.shape == (2, 0, 32, 48)
     assert not heat_targets(batch, 6).any()
 
 
@@ -89,9 +93,10 @@ def test_masks_hold_all_thing_pixels_once_and_peaks_lie_inside(seed):
                        y + random.integers(1, 30)))
     picture = scene(*things)
     found = make_targets(picture.label, picture.instance, THING_CLASSES, 1)
-    covered = (picture.instance != 999).reshape(16, 4, 24, 4).mean((1, 3))
+    covered = (picture.instance != 999).reshape(32, 2, 48, 2).mean((1, 3))
     np.testing.assert_allclose(found.mask.sum(0), covered, atol=1e-6)
-    for mask, (x, y) in zip(found.mask, found.peak.tolist(), strict=True):
+    coarse = avg_pool2d(found.mask, 2)
+    for mask, (x, y) in zip(coarse, found.peak.tolist(), strict=True):
         assert mask[y, x] >= 0.75 * mask.max()
     heat = heat_targets(stack_targets([found]), 6)[0]
     for channel, (x, y) in zip(found.channel, found.peak.tolist(), strict=True):
@@ -118,7 +123,8 @@ def perfect(batch, queries=6):
     kernel[..., -1] = -20.0
     embedding = torch.nn.functional.normalize(torch.randn(shape[0], queries, 8), dim=2)
     votes = torch.zeros(shape[0], 2, *shape[2:])
-    pixels = PixelOutput(torch.zeros(shape[0], 6, *shape[2:]), (batch.mask > 0.5).float(), votes)
+    heat = torch.zeros(shape[0], 6, *batch.ignored.shape[1:])
+    pixels = PixelOutput(heat, (batch.mask > 0.5).float(), votes)
     return QueryOutput(logits, embedding, center, log_size, kernel, peak), pixels, order
 
 
@@ -132,14 +138,15 @@ def aligned():
 def test_the_matching_finds_the_queries_of_the_instances():
     batch = aligned()
     queries, pixels, order = perfect(batch)
-    pixels = pixels._replace(votes=batch.center[:, 0, :, None, None].expand(-1, -1, 16, 24))
+    pixels = pixels._replace(votes=batch.center[:, 0, :, None, None].expand(-1, -1, 32, 48))
     assert match(queries, pixels, batch).tolist() == [order[:2].tolist()] * 2
 
 
 def test_losses_are_near_zero_for_the_truth_and_large_for_its_opposite():
     batch = aligned()
-    right = 20 * batch.mask - 10
-    good, bad = mask_losses(right, batch), mask_losses(-right, batch)
+    samples = sample_masks(batch)
+    right = 20 * samples.share - 10
+    good, bad = mask_losses(right, samples, batch), mask_losses(-right, samples, batch)
     assert good['cover'] < 1e-3 and good['dice'] < 1e-2
     assert bad['cover'] > 10 and bad['dice'] > 0.9
     heat = heat_targets(batch, 6)
@@ -181,16 +188,53 @@ def test_padding_changes_no_loss():
     assert padded.channel[:, 2].tolist() == [-1, -1]
     random = torch.Generator().manual_seed(0)
     heat = torch.randn(2, 6, 16, 24, generator=random)
-    logits = torch.randn(2, 3, 16, 24, generator=random)
+    samples = sample_masks(padded)
+    logits = torch.randn(samples.index.shape, generator=random)
     queries, _, order = perfect(padded)
+
+    def mask_loss(name, t):
+        count = t.mask.shape[1]
+        known = MaskSamples(*(v[:, :count] for v in dataclasses.astuple(samples)))
+        return mask_losses(logits[:, :count], known, t)[name]
+
     for loss in (
         lambda t: heat_loss(heat, t),
-        lambda t: mask_losses(logits[:, :t.mask.shape[1]], t)['cover'],
-        lambda t: mask_losses(logits[:, :t.mask.shape[1]], t)['dice'],
+        lambda t: mask_loss('cover', t),
+        lambda t: mask_loss('dice', t),
         lambda t: score_loss(queries, order[:t.mask.shape[1]].expand(2, -1),
                              torch.ones(t.channel.shape), t),
     ):
         torch.testing.assert_close(loss(batch), loss(padded))
+
+
+def test_samples_stand_for_all_cells():
+    batch = aligned()
+    torch.manual_seed(0)
+    drawn = [sample_masks(batch) for _ in range(40)]
+    grid = torch.stack([s.area(torch.ones_like(s.share)) for s in drawn]).mean(0)
+    torch.testing.assert_close(grid, torch.full((2, 2), 32.0 * 48), rtol=0.02, atol=0)
+    mask = torch.stack([s.area(s.share) for s in drawn]).mean(0)
+    torch.testing.assert_close(mask, batch.mask.sum((2, 3)), rtol=0.02, atol=0)
+
+
+def test_the_overlap_is_estimated_from_samples():
+    samples = sample_masks(aligned())
+    every_second = torch.arange(samples.share.shape[2]) % 2
+    assert (samples.iou(18 * samples.share - 9) > 0.99).all()
+    half = samples.iou(18 * samples.share * every_second - 9)
+    assert ((half > 0.4) & (half < 0.6)).all()
+
+
+def test_mask_logits_in_some_cells_are_those_of_all():
+    torch.manual_seed(2)
+    queries = QueryOutput(
+        *(torch.zeros(0),) * 2, torch.rand(2, 3, 2) * 8, torch.rand(2, 3, 2),
+        torch.randn(2, 3, 5), torch.zeros(0))
+    pixels = PixelOutput(torch.zeros(0), torch.randn(2, 4, 6, 10), torch.rand(2, 2, 6, 10) * 8)
+    index = torch.randint(0, 60, (2, 3, 7))
+    expected = mask_logits(queries, pixels).flatten(2).gather(2, index)
+    torch.testing.assert_close(
+        mask_logits_at(queries, pixels, index), expected, atol=1e-3, rtol=1e-3)
 
 
 def shrunk(mask):
@@ -261,7 +305,7 @@ def test_a_clip_can_be_overfitted():
     for _ in range(80):
         queries, pixels = network(images, batch.targets.peak)
         losses = video_losses(
-            queries, pixels, batch.targets, batch.clip, semantic(pixels.features),
+            queries, pixels, batch.targets, batch.clip, semantic(avg_pool2d(pixels.features, 2)),
             VideoLossConfig())
         history.append({name: value.item() for name, value in losses.items()})
         optimizer.zero_grad()

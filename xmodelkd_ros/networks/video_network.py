@@ -248,6 +248,36 @@ def mask_logits(queries: QueryOutput, pixels: PixelOutput) -> torch.Tensor:
     return logits.unflatten(-1, pixels.votes.shape[-2:])
 
 
+def mask_logits_at(
+    queries: QueryOutput, pixels: PixelOutput, index: torch.Tensor
+) -> torch.Tensor:
+    """
+    Return the mask logits of queries in some cells only, each query its own.
+
+    Parameters
+    ----------
+    queries
+        Q of each of B images.
+    pixels
+        Of the B images.
+    index
+        (B, Q, P) int64: y * W + x of P cells of the mask grid.
+
+    Returns
+    -------
+    torch.Tensor
+        B x Q x P float32.
+
+    """
+    cells = torch.cat((pixels.features, pixels.votes), 1).flatten(2).transpose(1, 2)  # B x HW x C
+    first = cells.shape[1] * torch.arange(len(index), device=index.device)[:, None, None]
+    rows = cells.flatten(0, 1).index_select(0, (index + first).flatten())  # fast backwards, too
+    features, votes = rows.unflatten(0, index.shape).split((pixels.features.shape[1], 2), 3)
+    away = (votes - queries.center[:, :, None]) * torch.exp(-queries.log_size[:, :, None])
+    product = (features @ queries.kernel[:, :, :-1, None]).squeeze(3) + queries.kernel[:, :, -1:]
+    return product - 3 * (torch.sqrt(1 + away.square().sum(3)) - 1)
+
+
 def select_queries(queries: QueryOutput, first: int, last: int | None = None) -> QueryOutput:
     """Return the queries from index `first` up to `last`."""
     return QueryOutput(*(value[:, first:last] for value in queries))

@@ -31,6 +31,7 @@ def augment(
     size: tuple[int, int],
     config: VideoAugmentationConfig,
     random: np.random.Generator,
+    focus: tuple[float, float] | None = None,
 ) -> list[Picture]:
     """
     Change the pictures of a clip alike, but for small differences from frame to frame.
@@ -45,6 +46,8 @@ def augment(
         How much they are changed.
     random
         Source of chance.
+    focus
+        x, y in the first picture of what the results should show.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def augment(
         Label and instance are 0 outside of the original picture.
 
     """
-    frame = _frame(clip[0].rgb.shape[:2], size, config, random)
+    frame = _frame(clip[0].rgb.shape[:2], size, config, random, focus)
     color, curve = _mixing(config, random), _tone_curve(config.tone, random)
     result = []
     for picture in clip:
@@ -85,8 +88,8 @@ def spoil(rgb: np.ndarray, chance: float, random: np.random.Generator) -> np.nda
     if blurred:
         rgb = cv2.GaussianBlur(rgb, (0, 0), random.uniform(0.4, 1.3))
     if noisy:
-        noise = random.normal(0, random.uniform(2, 12), rgb.shape)
-        rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
+        noise = random.standard_normal(rgb.shape, np.float32) * random.uniform(2, 12)
+        rgb = cv2.add(rgb, noise, dtype=cv2.CV_8U)
     if blocky:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(35, 95))]
         coded = cv2.imencode('.jpg', rgb, quality)[1]
@@ -99,15 +102,19 @@ def _frame(
     size: tuple[int, int],
     config: VideoAugmentationConfig,
     random: np.random.Generator,
+    focus: tuple[float, float] | None,
 ) -> np.ndarray:
     """Return the (2, 3) affine map from a picture to its new frame."""
     zoom = np.exp(random.uniform(-np.log(config.shrink), np.log(config.zoom)))
     stretch = 1 + random.uniform(-1, 1) * config.stretch
     scale_x, scale_y = zoom * stretch, zoom / stretch
-    free_x, free_y = size[1] - scale_x * source[1], size[0] - scale_y * source[0]
-    frame = np.array(
-        [[scale_x, 0, free_x * random.random()], [0, scale_y, free_y * random.random()]]
-    )
+    scale = np.array([scale_x, scale_y])
+    free = np.array(size[::-1]) - scale * source[1::-1]
+    moved = free * random.random(2)
+    if focus is not None:
+        wanted = size[::-1] * random.uniform(0.2, 0.8, 2) - scale * focus
+        moved = np.clip(wanted, np.minimum(free, 0), np.maximum(free, 0))
+    frame = np.array([[scale_x, 0, moved[0]], [0, scale_y, moved[1]]])
     if random.random() < config.flip:
         frame[0] = -frame[0, 0], 0, size[1] - frame[0, 2]
     return frame

@@ -14,6 +14,7 @@ from .video_augmentation import augment, VideoAugmentationConfig
 from .video_targets import InstanceTargets, make_targets, stack_targets
 from ..config import setting
 from ..labels import THING_CLASSES
+from ..networks.video_backbone import STRIDE
 from ..records import Picture
 
 
@@ -23,12 +24,14 @@ class VideoClipConfig:
 
     width: int = setting(320, 'width of training pictures', unit='px', low=64, high=4096)
     height: int = setting(128, 'height of training pictures', unit='px', low=64, high=4096)
-    max_gap: int = setting(4, 'most frames between the two of a clip', low=1, high=1000)
+    max_gap: int = setting(4, 'most frames between the two of a clip', low=0, high=1000)
     min_area: int = setting(
         64, 'instances of fewer visible pixels are ignored', unit='px', low=1)
     balance: float = setting(
-        0.5, 'how strongly pictures with rare classes are preferred, 1 evens out classes',
+        0.7, 'how strongly instances of rare classes are preferred, 1 evens out classes',
         low=0.0, high=1.0)
+    anywhere: float = setting(
+        0.1, 'share of clips that show any part of any picture', low=0.0, high=1.0)
     augmentation: VideoAugmentationConfig = setting(
         VideoAugmentationConfig(), 'how clips are changed')
 
@@ -66,7 +69,7 @@ Sample = tuple[list[np.ndarray], list[InstanceTargets]]
 
 class ClipDataset(Dataset[Sample]):
     """
-    Draws clips at random; pictures with rare classes more often.
+    Draws clips at random: each shows an instance, those of rare classes more often.
 
     Parameters
     ----------
@@ -76,16 +79,24 @@ class ClipDataset(Dataset[Sample]):
         Clips per epoch.
     config
         How they are drawn.
+    mask_stride
+        Pixels per cell of the masks to learn.
 
     """
 
     def __init__(
-        self, drives: Sequence[CachedDrive], length: int, config: VideoClipConfig
+        self,
+        drives: Sequence[CachedDrive],
+        length: int,
+        config: VideoClipConfig,
+        mask_stride: int = 2,
     ) -> None:
         self._drives, self._length, self._config = list(drives), length, config
-        self._places, counts = _survey(self._drives, config.min_area)
-        rarity = (counts.sum(0).max() / np.maximum(counts.sum(0), 1)) ** config.balance
-        weight = (counts * rarity).sum(1) ** 0.5 + 0.1
+        self._mask_stride = mask_stride
+        self._places, self._instances = _survey(self._drives, config.min_area)
+        channel = self._instances[:, 1]
+        rarity = np.bincount(channel, minlength=1).clip(min=1.0) ** -config.balance
+        weight = rarity[channel]
         self._chance = weight / weight.sum()
 
     def __len__(self) -> int:
@@ -93,18 +104,24 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         random = np.random.default_rng([int(torch.randint(2**31, ())), index])
-        drive, camera, frame = self._places[random.choice(len(self._places), p=self._chance)]
-        frames = self._frames(frame, len(self._drives[drive]), random)
-        pictures = [self._drives[drive].picture(k, camera) for k in frames]
+        (drive, camera, frame), focus = self._draw(random)
+        gap = int(random.integers(self._config.max_gap + 1)) * random.choice((-1, 1))
+        other = int(np.clip(frame + gap, 0, len(self._drives[drive]) - 1))
+        pictures = [self._drives[drive].picture(k, camera) for k in (frame, other)]
         clip = [picture for picture in pictures if picture is not None]
         size = (self._config.height, self._config.width)
-        clip = augment(clip, size, self._config.augmentation, random)
-        return [p.rgb for p in clip], [_targets(p, self._config.min_area) for p in clip]
+        clip = augment(clip, size, self._config.augmentation, random, focus)
+        targets = [_targets(p, self._config.min_area, self._mask_stride) for p in clip]
+        return [p.rgb for p in clip], targets
 
-    def _frames(self, frame: int, length: int, random: np.random.Generator) -> Sequence[int]:
-        """Return the frames of a clip around one frame of a drive of some length."""
-        gap = int(random.integers(1, self._config.max_gap + 1)) * random.choice((-1, 1))
-        return frame, int(np.clip(frame + gap, 0, length - 1))
+    def _draw(
+        self, random: np.random.Generator
+    ) -> tuple[tuple[int, str, int], tuple[float, float] | None]:
+        """Return a picture, and the place in it of an instance to show."""
+        if not len(self._instances) or random.random() < self._config.anywhere:
+            return self._places[random.integers(len(self._places))], None
+        place, _, x, y = self._instances[random.choice(len(self._chance), p=self._chance)]
+        return self._places[place], (float(x), float(y))
 
 
 def collate(samples: Sequence[Sample]) -> ClipBatch:
@@ -118,23 +135,27 @@ def collate(samples: Sequence[Sample]) -> ClipBatch:
     )
 
 
-def _targets(picture: Picture, min_area: int) -> InstanceTargets:
+def _targets(picture: Picture, min_area: int, mask_stride: int = 2) -> InstanceTargets:
     if picture.label is None or picture.instance is None:
         raise ValueError('a training picture has no true labels')
-    return make_targets(picture.label, picture.instance, THING_CLASSES, min_area)
+    return make_targets(
+        picture.label, picture.instance, THING_CLASSES, min_area, mask_stride=mask_stride
+    )
 
 
 def _survey(
     drives: Sequence[CachedDrive], min_area: int
 ) -> tuple[list[tuple[int, str, int]], np.ndarray]:
-    """Return drive, camera and frame of each picture, and (P, C) its instances by class."""
-    places, counts = [], []
+    """Return drive, camera, frame of each picture; (I, 4) place, channel, x, y of instances."""
+    places, instances = [], [np.zeros((0, 4), np.int64)]
     for number, drive in enumerate(drives):
         for camera in drive.cameras:
             for frame in range(len(drive)):
                 picture = drive.picture(frame, camera)
                 if picture is not None and picture.label is not None:
+                    found = _targets(picture, min_area, STRIDE)
+                    place = np.full(len(found.channel), len(places))
+                    x, y = STRIDE * found.peak.numpy().T
+                    instances.append(np.stack([place, found.channel.numpy(), x, y], 1))
                     places.append((number, camera, frame))
-                    channel = _targets(picture, min_area).channel
-                    counts.append(np.bincount(channel.numpy(), minlength=len(THING_CLASSES)))
-    return places, np.array(counts).reshape(-1, len(THING_CLASSES))
+    return places, np.concatenate(instances)

@@ -16,10 +16,17 @@ import torch
 from torch.nn import functional as F
 
 from .video_association import association_loss
+from .video_samples import MaskSamples, sample_masks
 from .video_targets import heat_targets, InstanceTargets
 from ..config import setting
 from ..inference.assignment import assign
-from ..networks.video_network import mask_logits, PixelOutput, QueryOutput, select_queries
+from ..networks.video_network import (
+    mask_logits,
+    mask_logits_at,
+    PixelOutput,
+    QueryOutput,
+    select_queries,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,15 +83,16 @@ def video_losses(
         'vote': vote_loss(pixels.votes, targets),
         'semantic': F.cross_entropy(semantic, targets.label, ignore_index=0),
     }
-    for group in (chosen, started):
-        logits = mask_logits(group, pixels)
-        parts = mask_losses(logits, targets) | {'place': place_loss(group, targets)}
-        quality = _iou(logits, targets)
-        if group is chosen:
-            parts['score'] = score_loss(peaks, matched, quality, targets)
-        else:
-            own = torch.arange(matched.shape[1], device=matched.device).expand_as(matched)
-            parts['score'] = score_loss(started, own, quality, targets)
+    both = QueryOutput(*(torch.cat(pair, 1) for pair in zip(chosen, started, strict=True)))
+    samples = sample_masks(targets)
+    logits = mask_logits_at(both, pixels, samples.index.repeat(1, 2, 1))
+    own = torch.arange(matched.shape[1], device=matched.device).expand_as(matched)
+    for group, index, found, learned in (
+        (chosen, matched, logits[:, : matched.shape[1]], peaks),
+        (started, own, logits[:, matched.shape[1]:], started),
+    ):
+        parts = mask_losses(found, samples, targets) | {'place': place_loss(group, targets)}
+        parts['score'] = score_loss(learned, index, samples.iou(found), targets)
         for name, value in parts.items():
             losses[name] = losses.get(name, 0.0) + 0.5 * value
     embedding = torch.stack((chosen.embedding, started.embedding), 1)  # B x 2 x N x E
@@ -105,8 +113,12 @@ def match(
         (B, N) int64: the query of each true instance; 0 for padding. N must not exceed Q.
 
     """
-    covered = mask_logits(queries, pixels).sigmoid().flatten(2)  # B x Q x P
-    mask = targets.mask.flatten(2)  # B x N x P
+    finer = targets.mask.shape[-1] // targets.ignored.shape[-1]
+    coarse = pixels._replace(
+        features=pixels.features[..., ::finer, ::finer], votes=pixels.votes[..., ::finer, ::finer]
+    )
+    covered = mask_logits(queries, coarse).sigmoid().flatten(2)  # B x Q x P
+    mask = targets.mask[..., ::finer, ::finer].flatten(2)  # B x N x P
     shared = mask @ covered.transpose(1, 2)  # B x N x Q
     total = mask.sum(2)[..., None] + covered.sum(2)[:, None]
     score = queries.class_logits.sigmoid().transpose(1, 2)  # B x C x Q
@@ -136,22 +148,23 @@ def heat_loss(heat: torch.Tensor, targets: InstanceTargets) -> torch.Tensor:
     return (missed + false).sum() / is_peak.sum().clamp(min=1)
 
 
-def mask_losses(logits: torch.Tensor, targets: InstanceTargets) -> dict[str, torch.Tensor]:
-    """Return cover, a cross-entropy in areas of the instance, and dice. logits: B x N x h x w."""
-    mask = targets.mask.flatten(2)
-    weight = size_weight(targets)
-    entropy = F.binary_cross_entropy_with_logits(logits.flatten(2), mask, reduction='none')
-    covered = logits.sigmoid().flatten(2)
-    shared, total = (covered * mask).sum(2), covered.sum(2) + mask.sum(2)
+def mask_losses(
+    logits: torch.Tensor, samples: MaskSamples, targets: InstanceTargets
+) -> dict[str, torch.Tensor]:
+    """Return cover, a cross-entropy in areas of the instance, and dice. logits: B x N x P."""
+    weight, share, area = size_weight(targets), samples.share, samples.area(samples.share)
+    entropy = F.binary_cross_entropy_with_logits(logits, share, reduction='none')
+    covered = logits.sigmoid()
+    shared, total = samples.area(covered * share), samples.area(covered) + area
     return {
-        'cover': _mean(entropy.sum(2) / (mask.sum(2) + 4), weight),
+        'cover': _mean(samples.area(entropy) / (area + 4), weight),
         'dice': _mean(1 - (2 * shared + 1) / (total + 1), weight),
     }
 
 
 def size_weight(targets: InstanceTargets) -> torch.Tensor:
-    """Return (B, N): small instances count less, down to 0.15; padding counts 0."""
-    weight = (targets.mask.sum((2, 3)) / 24).clamp(0.15, 1)
+    """Return (B, N): instances in a few cells count less, down to 0.3; padding counts 0."""
+    weight = (targets.half_size.prod(2) / 4).clamp(0.3, 1)
     return weight * (targets.channel >= 0)
 
 
@@ -208,14 +221,6 @@ def _choose(value: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Return value[b, index[b]]. value: B x Q x ... index: B x N."""
     image = torch.arange(len(index), device=index.device)[:, None]
     return value[image, index]
-
-
-@torch.no_grad()
-def _iou(logits: torch.Tensor, targets: InstanceTargets) -> torch.Tensor:
-    """Return (B, N) intersection over union of found and true masks."""
-    found = (logits > 0).float().flatten(2)
-    mask = targets.mask.flatten(2)
-    return torch.minimum(found, mask).sum(2) / torch.maximum(found, mask).sum(2).clamp(min=1e-6)
 
 
 def _mean(value: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Timer
 import torch
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .trainer import RunConfig
@@ -36,6 +37,7 @@ class VideoTrainingConfig:
     clips: VideoClipConfig = setting(VideoClipConfig(), 'how clips are drawn')
     losses: VideoLossConfig = setting(VideoLossConfig(), 'weights of the losses')
     run: RunConfig = setting(RunConfig(), 'how the run goes')
+    start: str = setting('', 'checkpoint to start from instead of random weights')
     validate_every: int = setting(1, 'validate on every n-th picture', low=1)
     learning_rate: float = setting(1.5e-3, 'peak learning rate', low=0.0, high=1.0)
     weight_decay: float = setting(0.05, 'decay of weights', low=0.0, high=1.0)
@@ -60,13 +62,16 @@ class VideoTrainingModule(lightning.LightningModule):
     def __init__(self, config: VideoTrainingConfig) -> None:
         super().__init__()
         self.config = config
-        self.network = VideoNetwork(config.network)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.semantic = torch.nn.Conv2d(config.network.kernel, len(ALL_CLASSES), 1)
-        average = get_ema_multi_avg_fn(config.averaging)
+        self.adopt(VideoNetwork(config.network))
+        self._evaluation, self._trackers = TrackEvaluation(), dict[str, Tracker]()
+
+    def adopt(self, network: torch.nn.Module) -> None:
+        """Train this network, and average its weights from the present ones on."""
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = get_ema_multi_avg_fn(self.config.averaging)
         self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.average.requires_grad_(False)
-        self._evaluation, self._trackers = TrackEvaluation(), dict[str, Tracker]()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW; its learning rate is set before each step."""
@@ -111,7 +116,8 @@ class VideoTrainingModule(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips."""
         queries, pixels = self.network(self._normalise(batch.images), self._starts(batch))
-        semantic = self.semantic(pixels.features).float()
+        finer = STRIDE // self.config.network.mask_stride
+        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
         with torch.autocast(self.device.type, enabled=False):
             losses = video_losses(
                 queries, pixels, batch.targets, batch.clip, semantic, self.config.losses

@@ -15,7 +15,7 @@ from ..networks.video_backbone import STRIDE
 @dataclasses.dataclass(frozen=True)
 class InstanceTargets:
     """
-    The true instances of one image, on the mask grid.
+    The true instances of one image; sizes and places in cells of the heat map (h, w).
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class InstanceTargets:
     identity
         (N,) int64 instance id within the drive.
     mask
-        (N, h, w) float32: covered part of each cell.
+        (N, H, W) float32: covered part of each cell of the mask grid.
     center, half_size
         (N, 2) float32 x, y of the box around the visible mask, in cells.
     peak
@@ -52,6 +52,7 @@ def make_targets(
     classes: Sequence[SemanticClass],
     min_area: int,
     most: int = 32,
+    mask_stride: int = 2,
 ) -> InstanceTargets:
     """
     Find the instances of an image.
@@ -68,6 +69,8 @@ def make_targets(
         Instances of fewer visible pixels are ignored.
     most
         So many of the largest instances count, further ones are ignored.
+    mask_stride
+        Pixels per cell of the mask grid, a divisor of 4.
 
     """
     channel_of_id = np.full(256, -1)
@@ -76,19 +79,20 @@ def make_targets(
     identity, first, area = np.unique(thing, return_index=True, return_counts=True)
     channel = channel_of_id[label.reshape(-1)[first]]
     known = identity > 0
-    mask = _shrink(thing, identity[known])
+    mask = _shrink(thing, identity[known], mask_stride)
     rank = (-area[known]).argsort(kind='stable').argsort()
     large = (area[known] >= min_area) & (rank < most)
-    ignored = (mask[~large] > 0).any(0)
+    coarse = _pool(mask, STRIDE // mask_stride)
+    ignored = (coarse[~large] > 0).any(0)
     mask = mask[large]
-    center, half_size = _boxes(mask)
+    center, half_size = _boxes(mask) * np.float32(mask_stride / STRIDE)
     return InstanceTargets(
         channel=torch.from_numpy(channel[known][large]),
         identity=torch.from_numpy(identity[known][large].astype(np.int64)),
         mask=torch.from_numpy(mask),
         center=torch.from_numpy(center),
         half_size=torch.from_numpy(half_size),
-        peak=torch.from_numpy(_peaks(mask)),
+        peak=torch.from_numpy(_peaks(coarse[large])),
         ignored=torch.from_numpy(ignored),
         label=torch.from_numpy(label[STRIDE // 2::STRIDE, STRIDE // 2::STRIDE].astype(np.int64)),
     )
@@ -156,19 +160,25 @@ def _pad(value: torch.Tensor, count: int, fill: int) -> torch.Tensor:
     return padded
 
 
-def _shrink(instance: np.ndarray, identity: np.ndarray) -> np.ndarray:
-    """Return (N, h, w) float32: the part of each cell that each instance covers."""
+def _shrink(instance: np.ndarray, identity: np.ndarray, stride: int) -> np.ndarray:
+    """Return (N, H, W) float32: the part of each cell that each instance covers."""
     height, width = instance.shape
-    cells = instance.reshape(height // STRIDE, STRIDE, width // STRIDE, STRIDE)
-    cells = cells.transpose(1, 3, 0, 2).reshape(STRIDE * STRIDE, height // STRIDE, -1)
-    covered = np.zeros((len(identity), *cells.shape[1:]), np.float32)
+    cells = instance.reshape(height // stride, stride, width // stride, stride)
+    cells = cells.transpose(1, 3, 0, 2).reshape(stride * stride, height // stride, -1)
+    covered = np.zeros((len(identity), *cells.shape[1:]), np.uint8)
     for layer in cells:
         covered += layer == identity[:, None, None]
-    return covered / STRIDE**2
+    return covered / np.float32(stride**2)
 
 
-def _boxes(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return center and half size, (N, 2) float32 x, y in cells."""
+def _pool(mask: np.ndarray, size: int) -> np.ndarray:
+    """Return the means of blocks of cells: a sum of slices, far faster than a mean of axes."""
+    corners = np.ndindex(size, size)
+    return sum(mask[:, y::size, x::size] for y, x in corners) / np.float32(size**2)
+
+
+def _boxes(mask: np.ndarray) -> np.ndarray:
+    """Return (2, N, 2) float32: center and half size, x and y, in cells of the mask."""
     limits = []
     for covered in (mask.max(1, initial=0) > 0.25, mask.max(2, initial=0) > 0.25):
         size = covered.shape[1]
@@ -176,7 +186,7 @@ def _boxes(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         high = size - covered[:, ::-1].argmax(1)
         limits.append((low, np.maximum(high, low + 1)))
     low, high = (np.stack([axis[i] for axis in limits], 1) for i in (0, 1))
-    return ((low + high) / 2).astype(np.float32), ((high - low) / 2).astype(np.float32)
+    return np.stack([low + high, high - low]).astype(np.float32) / 2
 
 
 def _peaks(mask: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from .video_clips import ClipDataset, collate
 from .video_module import VideoTrainingConfig, VideoTrainingModule
 from ..config import to_mapping
 from ..errors import BagError
+from ..networks.checkpoint import load_checkpoint, load_weights
 from ..records import Picture
 
 CHECKPOINT = 'video.safetensors'
@@ -52,20 +53,55 @@ def train_video(
 
     """
     out.mkdir(parents=True, exist_ok=True)
-    run = config.run
-    seed_everything(run.seed)
+    seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
-    clips = ClipDataset(learned, config.steps * config.batch, config.clips)
+    clips = ClipDataset(
+        learned, config.steps * config.batch, config.clips, config.network.mask_stride
+    )
+    module = VideoTrainingModule(config)
+    if config.start:
+        load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
+        module.adopt(module.network)
+    pictures = picture_loader(checked, config.validate_every)
+    return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)
+
+
+def train_module(
+    module: VideoTrainingModule,
+    clips: ClipDataset,
+    validation: DataLoader[Any],
+    path: Path,
+    drives: int,
+    resume: bool,
+) -> Path:
+    """
+    Train a module on clips; the best state so far is exported to `path`, beside its log.
+
+    Parameters
+    ----------
+    module
+        With its starting weights.
+    clips
+        What it learns from.
+    validation
+        What its validation steps take.
+    path
+        Of the checkpoint.
+    drives
+        How many the clips are from, for the checkpoint's summary.
+    resume
+        Go on from where the last run stopped.
+
+    """
+    config, run = module.config, module.config.run
     training = DataLoader(
         clips, config.batch, collate_fn=collate, num_workers=run.workers,
         persistent_workers=run.workers > 0,
     )
-    module = VideoTrainingModule(config)
-    path = out / CHECKPOINT
-    export = functools.partial(_export, module, path, len(learned), time.monotonic())
-    pictures = _pictures(checked, config.validate_every)
+    export = functools.partial(_export, module, path, drives, time.monotonic())
     fit(
-        module, training, pictures, run, out, 'validation/ap', export, to_mapping(config), resume
+        module, training, validation, run, path.parent, 'validation/ap', export,
+        to_mapping(config), resume,
     )
     return path
 
@@ -83,7 +119,7 @@ def _export(module: VideoTrainingModule, path: Path, drives: int, start: float) 
     })
 
 
-def _pictures(drives: Sequence[CachedDrive], every: int) -> DataLoader[Any]:
+def picture_loader(drives: Sequence[CachedDrive], every: int) -> DataLoader[Any]:
     """Return every n-th picture of drives in the order of their stamps, one by one."""
     found: list[tuple[CachedDrive, str, int]] = [
         (drive, camera, frame)
