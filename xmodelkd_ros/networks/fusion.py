@@ -118,15 +118,17 @@ class FusionEncoder(nn.Module):
 
     def fuse(self, own: Tensor, seen: Tensor, point: Tensor) -> Tensor:
         """own: M x P. seen: V x width. point: V, ascending. Output: M x width."""
-        rows, heads = len(seen), self.heads
-        query, key = self.query(own)[point].view(rows, heads, -1), self.key(seen)
-        score = (query * key.view(rows, heads, -1)).sum(2) / query.shape[2] ** 0.5
+        query, key = self._split(self.query(own)[point]), self._split(self.key(seen))
+        score = (query * key).sum(2) / query.shape[2] ** 0.5
         share = softmax_with_nothing(score.float(), self.nothing(own).float(), point)
-        value = self.value(seen).view(rows, heads, -1).float() * share[:, :, None]
-        attended = value.new_zeros(len(own), value[0].numel() if rows else self.own.out_features)
-        attended = attended.index_add(0, point, value.flatten(1))
+        value = (self._split(self.value(seen)).float() * share[:, :, None]).flatten(1)
+        attended = value.new_zeros(len(own), value.shape[1]).index_add(0, point, value)
         unified = self.own(own) + attended.to(own.dtype)
         return unified + self.mix(unified)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """x: V x width. Output: V x heads x width / heads."""
+        return x.view(len(x), self.heads, x.shape[1] // self.heads)
 
     def score(self, unified: Tensor) -> Tensor:
         """unified: M x width. Output: classes x M, logits."""
