@@ -11,10 +11,12 @@ from ..errors import MissingDependencyError
 T = TypeVar('T')
 
 
-def progress(items: Iterable[T], label: str, unit: str = 'it') -> Iterable[T]:
-    """Pass `items` through and show on stderr, where it is a terminal, how far that is."""
+def progress(
+    items: Iterable[T], label: str, unit: str = 'it', total: int | None = None
+) -> Iterable[T]:
+    """Pass `items`, `total` in number, through and show on a terminal's stderr how far that is."""
     try:
         from tqdm import tqdm
     except ImportError as error:
         raise MissingDependencyError('tqdm', 'show progress') from error
-    return tqdm(items, desc=label, unit=unit, disable=not sys.stderr.isatty())
+    return tqdm(items, desc=label, unit=unit, total=total, disable=not sys.stderr.isatty())

@@ -43,13 +43,13 @@ def fit_boxes(points: np.ndarray, instance: np.ndarray, tracks: list[Tracks]) ->
         points[painted[start:start + count]]
         for start, count in zip(first[enough], counts[enough], strict=True)
     ]
-    rows = np.array([_fit(group) for group in groups], np.float32).reshape(-1, 7)
+    rows = np.array([fit_box(group) for group in groups], np.float32).reshape(-1, 7)
     class_id, score = _look_up(ids[enough], tracks)
     return Boxes(ids[enough], class_id, score, rows[:, :3], rows[:, 3:6], rows[:, 6])
 
 
-def _fit(points: np.ndarray) -> tuple[float, ...]:
-    """Return centre x, y, z, length, width, height and yaw of the box of points (M, 3)."""
+def fit_box(points: np.ndarray) -> tuple[float, ...]:
+    """Return centre x, y, z, length, width, height, m, and yaw, rad, of the box of (M, 3)."""
     (x, y), (length, width), angle = cv2.minAreaRect(points[:, :2].copy())
     if length < width:
         length, width, angle = width, length, angle + 90

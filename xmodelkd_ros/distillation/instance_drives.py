@@ -1,0 +1,217 @@
+"""
+3D teaches 2D: unlabelled bags become training drives for the video segmenter.
+
+Our reconstruction: the point segmenter finds things, their places in the frame that does not move
+give them identity, their points give them masks in the pictures. No image label is needed; an
+image teacher, where there is one, makes the outlines better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from .drive_plan import DrivePlan
+from .extraction_config import ExtractionConfig
+from .lookout import Lookout
+from .odometry import find_trajectory
+from .records import points_at_stamp
+from .sightings import Answer
+from .survey import survey_bag
+from .teachers import Teacher
+from .thing_labels import label_picture
+from .thing_masks import ThingMaskConfig
+from .thing_tracks import ThingTrackConfig, track_things
+from .things import find_things, ThingConfig, Things
+from ..config import setting
+from ..errors import CalibrationError
+from ..geometry.pairing import Pairing
+from ..records import Frame, PointLabels, View
+from ..training.cache import CachedDrive, write_drive
+
+Segment = Callable[[np.ndarray, np.ndarray | None], PointLabels]
+"""Labels points (N, 3) with intensities (N,) or None, as `inference.PointSegmenter` does."""
+Watch = Callable[[Iterable[Frame]], Iterable[Frame]]
+"""Passes frames on and shows how far that is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BridgeConfig:
+    """How bags become training drives."""
+
+    cameras: tuple[str, ...] = setting((), 'names of the cameras, none for all')
+    rectified: tuple[str, ...] = setting((), 'names of the cameras whose images are rectified')
+    fixed_frame: str = setting('odom', 'TF frame that does not move')
+    odometry: str = setting(
+        'auto', 'where poses are from; auto is TF, or kiss-icp where TF has none',
+        choices=('auto', 'tf', 'kiss-icp'))
+    things: ThingConfig = setting(ThingConfig(), 'how labelled points become things')
+    tracks: ThingTrackConfig = setting(ThingTrackConfig(), 'how things are followed')
+    masks: ThingMaskConfig = setting(ThingMaskConfig(), 'how points become masks')
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepThings:
+    """
+    The things of a sweep, with what they were found from.
+
+    Parameters
+    ----------
+    label
+        (N,) uint8 class ids of its points.
+    things
+        Found in it.
+    track_id
+        (K,) uint16 track of each, 0 for those that are not trusted.
+    class_id
+        (K,) uint16 class of each.
+
+    """
+
+    label: np.ndarray
+    things: Things
+    track_id: np.ndarray
+    class_id: np.ndarray
+
+
+class Bridge:
+    """
+    Makes a training drive from a bag.
+
+    Parameters
+    ----------
+    bag
+        With sweeps, pictures and their calibration.
+    segment
+        Labels the points of a sweep.
+    config
+        How it is done.
+    teacher, ids
+        Image teacher with classes and (C,) our id of each of them, or None.
+
+    Raises
+    ------
+    BagError
+        If the bag is damaged or lacks sweeps or pictures.
+    CalibrationError
+        If a camera has no model or place, or the lidar no poses.
+
+    """
+
+    def __init__(
+        self,
+        bag: Path,
+        segment: Segment,
+        config: BridgeConfig = BridgeConfig(),
+        teacher: Teacher | None = None,
+        ids: np.ndarray | None = None,
+    ) -> None:
+        self._segment, self._config = segment, config
+        self._teacher, self._ids = teacher, ids
+        extraction = ExtractionConfig(
+            cameras=config.cameras, rectified=config.rectified, fixed_frame=config.fixed_frame,
+            odometry=config.odometry)
+        survey = survey_bag(bag, extraction)
+        self._trajectory, odometry = find_trajectory(bag, survey, extraction)
+        if odometry == 'none':
+            raise CalibrationError(f'{bag} has no two sweeps that follow one another')
+        self._plan = DrivePlan(
+            bag, bag, extraction, survey, self._trajectory, odometry,
+            np.arange(len(survey.stamps)), None, {})
+        placed = np.flatnonzero(self._trajectory.segment >= 0)
+        self._row = dict(zip(survey.stamps[placed].tolist(), placed.tolist(), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def find(self, watch: Watch = iter) -> dict[int, SweepThings]:
+        """Return the tracked things of the drive, by the stamps of the sweeps, ns."""
+        survey = dataclasses.replace(self._plan.survey, cameras=())
+        blind = Lookout(dataclasses.replace(self._plan, survey=survey))
+        labels, things = {}, {}
+        for frame in watch(blind.frames(self._row.keys())):
+            points, stamp = self._points(frame), frame.cloud.stamp
+            found = self._segment(points, frame.cloud.intensity)
+            labels[stamp] = found.label.astype(np.uint8)
+            things[stamp] = find_things(points, found, self._config.things)
+        return self._follow(labels, things)
+
+    def frames(self, sweeps: dict[int, SweepThings], watch: Watch = iter) -> Iterator[Frame]:
+        """Yield the frames that have pictures, these labelled with the things of the sweeps."""
+        for frame in watch(Lookout(self._plan).frames(sweeps.keys())):
+            sweep, points = sweeps[frame.cloud.stamp], self._points(frame)
+            seen = self._ask(list(frame.views.values()))
+            views = {
+                name: self._label(view, points, sweep, classes)
+                for (name, view), classes in zip(frame.views.items(), seen, strict=True)
+            }
+            if views:
+                yield dataclasses.replace(frame, views=views)
+
+    def _points(self, frame: Frame) -> np.ndarray:
+        return points_at_stamp(frame.cloud, self._trajectory.motion(self._row[frame.cloud.stamp]))
+
+    def _follow(
+        self, labels: dict[int, np.ndarray], things: dict[int, Things]
+    ) -> dict[int, SweepThings]:
+        """Give the things of sweeps their tracks."""
+        rows = [self._row[stamp] for stamp in things]
+        poses, segments = self._trajectory.poses[rows], self._trajectory.segment[rows]
+        config = self._config.tracks
+        tracks = track_things(list(things.values()), list(things), poses, segments, config)
+        trusted = tracks.sights >= config.min_sights
+        return {
+            stamp: SweepThings(
+                labels[stamp], found, np.where(trusted[ids] & found.plausible(), ids, 0),
+                tracks.class_id[ids])
+            for (stamp, found), ids in zip(things.items(), tracks.track_id, strict=True)
+        }
+
+    def _ask(self, views: Sequence[View]) -> list[np.ndarray | None]:
+        """Return the class (H, W) that the teacher gives each pixel, None without a teacher."""
+        if self._teacher is None:
+            return [None] * len(views)
+        outputs = self._teacher([view.picture.rgb for view in views])
+        return [
+            _classes(Answer(output, view.picture.rgb.shape[:2], self._ids), view)
+            for view, output in zip(views, outputs, strict=True)
+        ]
+
+    def _label(
+        self, view: View, points: np.ndarray, sweep: SweepThings, seen: np.ndarray | None
+    ) -> View:
+        label, instance = label_picture(
+            view, points, sweep.label, sweep.things, sweep.track_id, sweep.class_id,
+            self._config.masks, seen)
+        picture = dataclasses.replace(view.picture, label=label, instance=instance)
+        return dataclasses.replace(view, picture=picture)
+
+
+def write_instances(bridge: Bridge, folder: Path, source: str, watch: Watch = iter) -> CachedDrive:
+    """
+    Write the training drive of a bag.
+
+    Parameters
+    ----------
+    bridge
+        Makes it.
+    folder
+        The drive's folder; what is there is replaced.
+    source
+        Where it is from, for the reader.
+    watch
+        Passes frames on and shows how far that is; called for each of the two passes.
+
+    """
+    return write_drive(bridge.frames(bridge.find(watch), watch), folder, source)
+
+
+def _classes(answer: Answer, view: View) -> np.ndarray | None:
+    size = view.picture.rgb.shape[:2]
+    row, column = np.indices(size).reshape(2, -1).astype(np.float32)
+    everywhere = Pairing(np.arange(len(row)), np.stack([column, row], 1), np.ones(len(row)))
+    found = answer.probabilities(everywhere)
+    return None if found is None else (1 + found.argmax(1)).reshape(size)
