@@ -29,6 +29,7 @@ class Config:
     flag: bool = setting(False, 'Flag.')
     weights: list[float] = setting([1.0, 2.0], 'Weights.', low=0)
     inner: Inner = setting(Inner(), 'Inner.')
+    delays: dict[str, float] = setting({}, 'Delays.')
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_defaults_are_those_of_the_class(make_node):
     node = make_node()
     assert declare_config(node, Config) == Config()
     assert node.get_parameter('inner.gain').value == 1.0
+
+
+def test_a_mapping_is_given_key_by_key(make_node):
+    node = make_node('delays.front:=0.5', 'delays.rear:=0.25')
+    assert declare_config(node, Config).delays == {'front': 0.5, 'rear': 0.25}
+    refuse_unknown_parameters(node)
+    assert declare_config(make_node(), Config).delays == {}
 
 
 def test_overrides_reach_every_kind_of_field(make_node):

@@ -28,7 +28,7 @@ def declare_config(node: Node, cls: type[T], prefix: str = '') -> T:
         The node that gets the parameters.
     cls
         A dataclass whose fields were made with `config.setting`; nested dataclasses become
-        dotted names.
+        dotted names, and so do the keys of a mapping.
     prefix
         Dotted prefix of the parameters, with its final dot.
 
@@ -40,8 +40,12 @@ def declare_config(node: Node, cls: type[T], prefix: str = '') -> T:
     """
     values: dict[str, Any] = {}
     fields = dict(leaves(cls, prefix))
-    for name, field in fields.items():
+    for name, field in list(fields.items()):
         default = default_of(field)
+        if isinstance(default, dict):
+            put(values, name.removeprefix(prefix), _declare_mapping(node, name))
+            del fields[name]
+            continue
         descriptor = ParameterDescriptor(dynamic_typing=True)
         value = _plain(node.declare_parameter(name, default, descriptor).value)
         if value is None and isinstance(default, list):
@@ -51,6 +55,16 @@ def declare_config(node: Node, cls: type[T], prefix: str = '') -> T:
     for name, field in fields.items():
         node.set_descriptor(name, _descriptor(field))
     return config
+
+
+def _declare_mapping(node: Node, name: str) -> dict[str, Any]:
+    """Declare what is given as `<name>.<key>` and return it by key."""
+    descriptor = ParameterDescriptor(dynamic_typing=True, read_only=True)
+    given = [key for key in node._parameter_overrides if key.startswith(f'{name}.')]
+    return {
+        key.removeprefix(f'{name}.'): _plain(node.declare_parameter(key, None, descriptor).value)
+        for key in given
+    }
 
 
 def refuse_unknown_parameters(node: Node) -> None:
