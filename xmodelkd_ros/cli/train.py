@@ -16,8 +16,14 @@ KINDS = {
     'point': 'the labels of points',
     'video': 'instances in videos',
     'teacher': 'the labels of pixels',
+    'clip': 'instances in whole clips, the offline teacher of videos',
+    'ookd': 'instances in videos, taught by the offline teacher',
 }
-"""Module `training.<kind>_training` has a class `<Kind>TrainingConfig` and `train_<kind>`."""
+"""
+Module `<kind>_training` has a class `<Kind>TrainingConfig` and `train_<kind>`.
+
+It is in the folder `training`, or in `distillation` where it needs a teacher.
+"""
 
 
 @command
@@ -45,7 +51,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _module(kind: str) -> object:
-    return importlib.import_module(f'..training.{kind}_training', __package__)
+    folder = 'distillation' if kind == 'ookd' else 'training'
+    return importlib.import_module(f'..{folder}.{kind}_training', __package__)
 
 
 def _config_class(kind: str) -> type:

@@ -18,12 +18,12 @@ import numpy as np
 from .assignment import associate
 from .image_boxes import bounding_boxes, near, overlaps
 from .instance_masks import paint_instances, resolve_overlaps
+from .track_ids import next_id
 from ..config import setting
 from ..labels import ALL_CLASSES
 from ..records import Detections, Tracks
 
 _MOMENTA = np.array([0.0, 0.6, 0.9], np.float32)[:, None]  # recent, short, long memory
-_LAST_ID = 65535
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,14 +186,7 @@ class Tracker:
         memory = self._memory
         enough = memory['sure'] | (memory['hits'] >= self._config.confirm_hits)
         for row in np.flatnonzero((memory['id'] == 0) & (memory['stamp'] == stamp) & enough):
-            memory['id'][row] = self._new_id()
-
-    def _new_id(self) -> int:
-        living = self._memory['id']
-        while True:
-            identity = (next(self._ids) - 1) % _LAST_ID + 1
-            if identity not in living:
-                return identity
+            memory['id'][row] = next_id(self._ids, memory['id'])
 
     def _output(self, seen: Detections, track: np.ndarray) -> Tracks:
         shown = np.flatnonzero(track >= 0)

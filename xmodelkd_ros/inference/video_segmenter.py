@@ -102,7 +102,7 @@ class VideoSegmenter:
     def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
         shape = self._preprocessing
-        batch = np.stack([_resize(image, shape.width, shape.height) for image in images])
+        batch = np.stack([resize(image, shape.width, shape.height) for image in images])
         normalised = (upload(batch, self.device) - self._mean) / self._deviation  # B x H x W x 3
         return normalised.to(self._dtype).permute(0, 3, 1, 2)
 
@@ -149,7 +149,8 @@ def detections(
     return found
 
 
-def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return an image of another size."""
     if image.shape[:2] == (height, width):
         return image
     shrinks = image.shape[0] > height or image.shape[1] > width

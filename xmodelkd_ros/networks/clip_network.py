@@ -13,12 +13,12 @@ per-frame network the clip network begins as a plain vote of the frames.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .clip_output import ClipOutput, FrameTokens, take
 from .video_backbone import STRIDE
 from .video_decoder import DecoderLayer, position_encoding
 from .video_network import PixelOutput, QueryOutput, VideoNetwork, VideoNetworkConfig
@@ -44,36 +44,6 @@ class ClipNetworkConfig:
 
     frame: VideoNetworkConfig = setting(VideoNetworkConfig(), 'Network of each frame.')
     temporal: TemporalConfig = setting(TemporalConfig(), 'Temporal transformer.')
-
-
-class FrameTokens(NamedTuple):
-    """
-    What the clip sees of T frames: their K best queries.
-
-    hidden T x K x D before the heads; queries T x K; origin T x K, which query of the frame it is.
-    """
-
-    hidden: torch.Tensor
-    queries: QueryOutput
-    origin: torch.Tensor
-
-
-class ClipOutput(NamedTuple):
-    """
-    What the network says about N instances of each of B clips of L frames.
-
-    queries B L x N, for `mask_logits` with the cells of the frames; class and embedding are the
-    same in all frames of a clip. reading B L x N x (K + 1): logits of which token of the frame
-    the instance is, the last for none of them.
-    """
-
-    queries: QueryOutput
-    reading: torch.Tensor
-
-    @property
-    def presence(self) -> torch.Tensor:
-        """B L x N logits of whether the instance is seen in the frame."""
-        return self.reading[..., :-1].logsumexp(-1) - self.reading[..., -1]
 
 
 class ClipNetwork(nn.Module):
@@ -242,11 +212,6 @@ class ClipNetwork(nn.Module):
             ),
             reading,
         )
-
-
-def take(value: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Return value[b, index[b]]. value: B x M x ... index: B x N. Output: B x N x ..."""
-    return value[torch.arange(len(index), device=index.device)[:, None], index]
 
 
 def _join(value: torch.Tensor, length: int) -> torch.Tensor:

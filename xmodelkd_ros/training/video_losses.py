@@ -206,8 +206,9 @@ def score_loss(
     """
     logits = queries.class_logits  # B x Q x C
     x, y = queries.peak.unbind(2)
-    image = torch.arange(len(x), device=x.device)[:, None].expand_as(matched)
-    counted = ~targets.ignored[image[:, :1], y, x]
+    image = torch.arange(len(x), device=x.device)[:, None]
+    counted = ~targets.ignored[image, y, x]
+    image = image.expand_as(matched)
     wanted = torch.zeros_like(logits)
     known = targets.channel >= 0
     wanted[image[known], matched[known], targets.channel[known]] = quality[known]

@@ -1,0 +1,271 @@
+"""The offline teacher and what learns from it: targets, losses, windows, training runs."""
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from test_networks_video import SMALL
+from test_training_video import CAR, PERSON, scene
+import torch
+from xmodelkd_ros.inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
+from xmodelkd_ros.inference.clip_stitching import ClipInstances, Stitcher, StitchingConfig
+from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing
+from xmodelkd_ros.labels import THING_CLASSES
+from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
+from xmodelkd_ros.training.long_clips import clip_targets
+from xmodelkd_ros.training.video_targets import make_targets, stack_targets
+
+SHAPE = ClipNetworkConfig(SMALL, TemporalConfig(queries=6, tokens=6, layers=1, heads=2))
+FRAME = 100_000_000  # ns
+
+
+def targets_of(*things):
+    picture = scene(*things)
+    return make_targets(picture.label, picture.instance, THING_CLASSES, 16)
+
+
+def test_clip_targets_join_identities_over_frames():
+    frames = [
+        targets_of((7, CAR, 0, 0, 20, 20), (3, PERSON, 40, 8, 48, 40)),
+        targets_of((3, PERSON, 44, 8, 52, 40)),
+        targets_of((7, CAR, 8, 0, 28, 20), (9, CAR, 60, 40, 90, 60)),
+    ]
+    stacked = stack_targets(frames)
+    found = clip_targets(stacked, 8)
+    order = found.identity.tolist()
+    assert sorted(order) == [3, 7, 9]
+    assert found.channel.tolist() == [3 if i == 3 else 0 for i in order]
+    for frame, target in enumerate(frames):
+        for column, identity in enumerate(order):
+            row = found.row[frame, column].item()
+            assert (row == -1) == (identity not in target.identity.tolist())
+            if row >= 0:
+                assert target.identity[row] == identity
+                torch.testing.assert_close(found.masks(stacked)[frame, column], target.mask[row])
+            else:
+                assert not found.masks(stacked)[frame, column].any()
+    assert set(clip_targets(stacked, 2).identity.tolist()) == {3, 7}
+    value = torch.tensor([10, 20, 30])
+    spread = found.spread(value, 2)
+    totals = found.sum(torch.ones(3, 2))
+    for column, identity in enumerate(order):
+        seen = [(f, t.identity.tolist().index(identity)) for f, t in enumerate(frames)
+                if identity in t.identity.tolist()]
+        assert all(spread[place] == value[column] for place in seen)
+        assert totals[column] == len(seen)
+    empty = clip_targets(stack_targets([targets_of(), targets_of()]), 8)
+    assert empty.row.shape == (2, 0)
+    assert empty.spread(torch.zeros(0), 0).shape == (2, 0)
+    assert empty.sum(torch.zeros(2, 0)).shape == (0,)
+
+
+def instances(places, length, looks=None, size=(8, 40)):
+    """Return a window in which instance i covers columns places[i][frame] to + 4, or nothing."""
+    masks = np.zeros((length, len(places), *size), bool)
+    for row, columns in enumerate(places):
+        for frame, column in enumerate(columns):
+            if column is not None:
+                masks[frame, row, 2:6, column:column + 4] = True
+    looks = looks if looks is not None else range(len(places))
+    return ClipInstances(
+        np.full(len(places), CAR, np.uint16), np.full(len(places), 0.9, np.float32),
+        np.eye(16, dtype=np.float32)[list(looks)], np.where(masks, 5.0, -5.0).astype(np.float32),
+        masks,
+    )
+
+
+def test_windows_are_joined_by_masks_even_where_looks_mislead():
+    stitcher = Stitcher(StitchingConfig(min_affinity=0.5))
+    first = instances([[0, 1, 2, 3], [20, 21, 22, 23]], 4)
+    assert stitcher.update(first, range(4), 2).tolist() == [1, 2]
+    swapped = instances([[2, 3, 4, 5], [22, 23, 24, 25]], 4, looks=[1, 0])
+    assert stitcher.update(swapped, range(2, 6), 2).tolist() == [1, 2]
+
+
+def test_a_hidden_instance_is_found_again_by_its_looks_or_forgotten():
+    stitcher = Stitcher(StitchingConfig(max_age=3.5))
+    stamps = np.arange(100) * FRAME
+    seen = instances([[0, 0], [20, 20]], 2)
+    assert stitcher.update(seen, stamps[:2], 1).tolist() == [1, 2]
+    for frame in range(1, 31):
+        alone = instances([[20, 20]], 2, looks=[1])
+        assert stitcher.update(alone, stamps[frame:frame + 2], 1).tolist() == [2]
+    back = instances([[20, 20], [10, 10], [30, 30]], 2, looks=[1, 0, 5])
+    assert stitcher.update(back, stamps[31:33], 1).tolist() == [2, 1, 3]
+    for frame in range(32, 70):
+        stitcher.update(instances([], 2, looks=[]), stamps[frame:frame + 2], 1)
+    assert stitcher.memory_size == 0
+    assert stitcher.update(back, stamps[70:72], 1).tolist() == [4, 5, 6]
+
+
+def test_no_more_tracks_in_memory_than_allowed():
+    stitcher = Stitcher(StitchingConfig(max_tracks=3))
+    for frame in range(20):
+        window = instances([[4 * k] * 2 for k in range(6)], 2, looks=[k for k in range(6)])
+        stitcher.update(window, [frame * FRAME, (frame + 1) * FRAME], 1)
+        assert stitcher.memory_size <= 3
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    return ClipNetwork(SHAPE).eval()
+
+
+PREPROCESSING = VideoPreprocessing(width=96, height=64)
+WINDOWS = ClipWindowConfig(length=5, overlap=2, min_score=0.0, min_visible=0.0)
+
+
+def pictures(count, seed=0):
+    random = np.random.default_rng(seed)
+    return [(k * FRAME, random.integers(0, 256, (64, 96, 3), np.uint8)) for k in range(count)]
+
+
+@pytest.mark.parametrize('count', [0, 1, 4, 5, 6, 12, 13])
+def test_every_image_gets_its_tracks_once_and_memory_is_bounded(network, count):
+    segment = ClipSegmenter(network, PREPROCESSING, THING_CLASSES, WINDOWS)
+    sizes, found = [], []
+    for tracks in segment(pictures(count)):
+        found.append(tracks)
+        sizes.append(segment.memory_size)
+        assert tracks.id_map.shape == (64, 96)
+        assert set(np.unique(tracks.id_map)) <= {0, *tracks.track_id.tolist()}
+    assert len(found) == count
+    assert max(sizes, default=0) <= 5
+    assert segment.memory_size == 0
+
+
+def test_images_are_read_as_they_are_needed_and_a_jump_begins_anew(network):
+    segment = ClipSegmenter(network, PREPROCESSING, THING_CLASSES, WINDOWS)
+    read = []
+
+    def source():
+        for item in pictures(30):
+            read.append(item[0])
+            yield item
+
+    tracks = segment(source())
+    next(tracks)
+    assert len(read) == 5
+    both = pictures(6) + pictures(6)
+    found = list(segment(both))
+    assert len(found) == 12
+    before = {i for t in found[:6] for i in t.track_id.tolist()}
+    after = {i for t in found[6:] for i in t.track_id.tolist()}
+    assert before and after and not before & after
+
+
+def drive_of(folder, seed=0, frames=8, labelled=True):
+    """Write a drive in which a car and a person pass."""
+    from xmodelkd_ros.geometry.cameras import Camera
+    from xmodelkd_ros.records import Cloud, Frame, View
+    from xmodelkd_ros.training.cache import write_drive
+
+    camera = Camera.pinhole(96, 64, 60.0, 60.0, 47.5, 31.5)
+
+    def made():
+        for t in range(frames):
+            x = 4 + 6 * t + seed
+            picture = dataclasses.replace(
+                scene((1, CAR, x, 20, x + 24, 40), (2, PERSON, 80 - 8 * t, 16, 90 - 8 * t, 56)),
+                stamp=t * FRAME, frame='front')
+            if not labelled:
+                picture = dataclasses.replace(picture, label=None, instance=None)
+            cloud = Cloud(t * FRAME, np.zeros((1, 3), np.float32))
+            yield Frame(cloud, {'front': View('front', picture, camera, np.eye(4))})
+
+    write_drive(made(), folder, 'made up')
+    return folder
+
+
+TRAINING = {
+    'network': dataclasses.asdict(SMALL), 'preprocessing': {'width': 96, 'height': 64},
+    'clips': {'width': 96, 'height': 64, 'frames': 3, 'min_area': 16, 'max_gap': 1},
+    'run': {'epochs': 1, 'workers': 0, 'precision': '32-true'}, 'batch': 2, 'steps': 3,
+    'averaging': 0.5, 'warm_up': 1,
+}
+
+
+@pytest.fixture(scope='module')
+def drives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('drives')
+    return {name: drive_of(folder / name, seed, labelled=name != 'bare')
+            for seed, name in enumerate(('learned', 'checked', 'bare'))}
+
+
+@pytest.fixture(scope='module')
+def teacher(drives, tmp_path_factory):
+    from xmodelkd_ros.config import from_mapping
+    from xmodelkd_ros.training.clip_module import ClipTrainingConfig
+    from xmodelkd_ros.training.clip_training import train_clip
+
+    out = tmp_path_factory.mktemp('teacher')
+    config = from_mapping(ClipTrainingConfig, TRAINING)
+    return train_clip([drives['learned']], [drives['checked']], out, config, out / 'cache')
+
+
+def train_student(drives, out, resume=False, **changes):
+    from xmodelkd_ros.config import from_mapping
+    from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
+    from xmodelkd_ros.distillation.ookd_training import train_ookd
+
+    config = from_mapping(OokdTrainingConfig, TRAINING | changes)
+    return train_ookd(
+        [drives['learned']], [drives['checked']], out, config, out / 'cache', resume)
+
+
+def logged(out):
+    """Return the names of the losses in the log of a run."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(next(out.glob('log*'))))
+    log.Reload()
+    return set(log.Tags()['scalars'])
+
+
+def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
+    from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
+
+    segment = load_clip_segmenter(teacher, 'cpu', WINDOWS)
+    assert segment.classes == THING_CLASSES
+    assert len(list(segment(pictures(7)))) == 7
+
+
+@pytest.mark.parametrize('mode', ['alone', 'plain', 'qfa'])
+def test_a_student_of_any_mode_is_a_video_segmenter(drives, teacher, tmp_path, mode, monkeypatch):
+    from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
+    from xmodelkd_ros.training import trainer
+
+    monkeypatch.setattr(trainer, 'log_every_n_steps', 1, raising=False)
+    path = train_student(drives, tmp_path, mode=mode, teacher=str(teacher), run={
+        **TRAINING['run'], 'epochs': 4}, queries={'max_cost': 9.0})
+    found, = VideoSegmenter(path)([pictures(1)[0][1]])
+    assert found.mask_logits.shape[1:] == (32, 48)
+    names = logged(tmp_path)
+    assert ('train/distil_embedding' in names) == (mode != 'alone')
+
+
+def test_unlabelled_bags_are_taught_by_the_teacher_alone(drives, teacher, tmp_path):
+    path = train_student(
+        drives, tmp_path, mode='qfa', teacher=str(teacher), unlabelled=[str(drives['bare'])],
+        queries={'min_score': 0.0, 'min_agreement': 0.0})
+    assert path.is_file()
+
+
+def test_runs_resume(drives, teacher, tmp_path):
+    train_student(drives, tmp_path, teacher=str(teacher))
+    longer = {'run': {**TRAINING['run'], 'epochs': 2}}
+    train_student(drives, tmp_path, resume=True, teacher=str(teacher), **longer)
+    state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
+    assert state['global_step'] == 2 * TRAINING['steps']
+
+
+def test_impossible_settings_are_refused(drives, tmp_path):
+    from xmodelkd_ros.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match='teacher'):
+        train_student(drives, tmp_path, mode='qfa')
+    with pytest.raises(ConfigurationError, match='unlabelled'):
+        train_student(drives, tmp_path, mode='alone', unlabelled=[str(drives['bare'])])

@@ -1,0 +1,142 @@
+"""The Lightning module that trains the clip network, the offline teacher, on labelled drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch.nn import functional as F
+
+from .cache import CachedDrive
+from .clip_losses import clip_losses, ClipLossConfig
+from .long_clips import LongClipConfig
+from .video_clips import ClipBatch
+from .video_losses import video_losses
+from .video_module import VideoTrainingConfig, VideoTrainingModule
+from ..config import setting, to_mapping
+from ..errors import BagError
+from ..evaluation.video import TrackEvaluation
+from ..inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
+from ..labels import THING_CLASSES
+from ..networks.checkpoint import Checkpoint, save_checkpoint
+from ..networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
+from ..networks.video_backbone import STRIDE
+from ..networks.video_network import select_queries
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipTrainingConfig(VideoTrainingConfig):
+    """How the clip network is trained; `start` is a checkpoint of the per-frame network."""
+
+    clips: LongClipConfig = setting(LongClipConfig(), 'how clips are drawn')
+    temporal: TemporalConfig = setting(TemporalConfig(), 'shape of the temporal transformer')
+    clip_losses: ClipLossConfig = setting(ClipLossConfig(), 'weights of the losses of clips')
+    windows: ClipWindowConfig = setting(ClipWindowConfig(), 'how validation cuts drives')
+    batch: int = setting(2, 'clips per step', low=1, high=1024)
+
+
+class ClipTrainingModule(VideoTrainingModule):
+    """
+    Trains the per-frame network and the temporal transformer over it together.
+
+    Parameters
+    ----------
+    config
+        How it is trained.
+
+    """
+
+    config: ClipTrainingConfig
+
+    def __init__(self, config: ClipTrainingConfig) -> None:
+        super().__init__(config)
+        self.shape = ClipNetworkConfig(config.network, config.temporal)
+        self.adopt(ClipNetwork(self.shape))
+
+    def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
+        """Return the loss of a batch of clips of one length."""
+        length = self.config.clips.frames
+        starts = self._starts(batch)
+        images = self._normalise(batch.images)
+        queries, pixels, tokens, clip = self.network(images, length, starts)
+        finer = STRIDE // self.config.network.mask_stride
+        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
+        peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
+        with torch.autocast(self.device.type, enabled=False):
+            losses = video_losses(
+                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses)
+            losses |= clip_losses(
+                clip, pixels, tokens, peaks, batch.targets, length, self.config.clip_losses)
+        total = torch.stack(list(losses.values())).sum()
+        self.log_dict({f'train/{name}': value for name, value in losses.items()})
+        self.log('train/loss', total, prog_bar=True)
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count anew."""
+        self._evaluation = TrackEvaluation()
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        """Track the instances of a whole drive, given with the name of a camera."""
+        network = cast(ClipNetwork, self.average.module)
+        segment = ClipSegmenter(
+            network, self.config.preprocessing, THING_CLASSES, self.config.windows)
+        drive, camera = batch
+        score_drive(drive, camera, segment, self._evaluation, self.config.validate_every)
+
+    def export(self, path: Path, summary: Mapping[str, Any]) -> None:
+        """
+        Write the averaged weights as a checkpoint of the kind 'clip', matrices in float16.
+
+        Parameters
+        ----------
+        path
+            Where to write it.
+        summary
+            What the checkpoint says about its training.
+
+        """
+        state = {
+            name: value.half() if value.is_floating_point() and value.dim() > 1 else value
+            for name, value in self.average.module.state_dict().items()
+        }
+        save_checkpoint(path, Checkpoint(
+            kind='clip', network=to_mapping(self.shape),
+            preprocessing=to_mapping(self.config.preprocessing), classes=THING_CLASSES,
+            training=dict(summary), state=state,
+        ))
+
+
+def score_drive(
+    drive: CachedDrive,
+    camera: str,
+    segment: ClipSegmenter,
+    evaluation: TrackEvaluation,
+    every: int = 1,
+) -> None:
+    """
+    Add the tracks of a camera of a labelled drive to an evaluation.
+
+    Parameters
+    ----------
+    drive, camera
+        Its pictures have true instances.
+    segment
+        Finds the tracks.
+    evaluation
+        Counts them.
+    every
+        Looks at every n-th picture.
+
+    """
+    frames = [k for k in range(0, len(drive), every) if drive.picture(k, camera) is not None]
+    pictures = (drive.picture(k, camera) for k in frames)
+    tracks = segment((p.stamp, p.rgb) for p in pictures if p is not None)
+    for frame, found in zip(frames, tracks, strict=True):
+        picture = drive.picture(frame, camera)
+        if picture is None or picture.label is None or picture.instance is None:
+            raise BagError(f'{drive.folder} has no true instances in its pictures')
+        evaluation.add(f'{drive.folder}/{camera}', picture.instance, picture.label, found)
