@@ -109,7 +109,8 @@ class DistillationModule(lightning.LightningModule):
         with_guesses = self.config.losses.guess if self.config.mode == 'xmodelkd' else 0.0
         terms = {'labels': self._labels(logits, batch, with_guesses)}
         if self.config.mode == 'l2':
-            near = unit_distance(student.aim(hidden)[batch.views.point], batch.views.feature)
+            near = unit_distance(
+                student.aim(hidden).index_select(0, batch.views.point), batch.views.feature)
             terms['distance'] = self.config.losses.distance * near
         if self.config.mode == 'xmodelkd':
             terms |= self._fused_terms(hidden, logits, batch)
@@ -127,7 +128,7 @@ class DistillationModule(lightning.LightningModule):
         cross = trusted_cross_entropy(logits, target, share, self.weight)
         drawn = torch.randint(len(target), (how.lovasz_points,), device=target.device)
         believed = torch.where(share > 0.5 * max(guess, 1e-6), target, IGNORED)[drawn]
-        jaccard = lovasz_softmax(logits.float()[:, drawn].softmax(0), believed)
+        jaccard = lovasz_softmax(logits.index_select(1, drawn).float().softmax(0), believed)
         return cross + how.lovasz * jaccard
 
     def _fused_terms(
@@ -140,12 +141,13 @@ class DistillationModule(lightning.LightningModule):
         unified = fusion.fuse(hidden, seen, point)
         fused = fusion.score(unified)
         looked = torch.zeros_like(batch.trust).index_fill(0, point, 1.0)
-        rows = looked > 0
+        rows = looked.nonzero()[:, 0]
         across, between = self._contrasts(hidden, seen, batch)
         return {
             'fused': self._labels(fused, batch, how.fused_guess),
             'logits': how.logits * logit_distance(logits, fused, looked, how.softness),
-            'features': how.features * alignment(student.aim(hidden)[rows], unified[rows]),
+            'features': how.features * alignment(
+                student.aim(hidden.index_select(0, rows)), unified[rows]),
             'contrast': how.contrast * across,
             'views': how.views * between,
         }
@@ -159,12 +161,12 @@ class DistillationModule(lightning.LightningModule):
         again = (row + 1).clamp(max=max(len(point) - 1, 0))
         twice = point[again] == point[row]  # rows of a point lie side by side
         twice &= again != row
-        views = self.student.embed_view(seen)
-        points = self.student.embed_point(hidden)[point[row]]
-        across = contrast(points, views[row], self._apart(point[row], batch), how.temperature)
-        first, second = row[twice], again[twice]
-        apart = self._apart(point[first], batch)
-        return across, contrast(views[first], views[second], apart, how.temperature)
+        points = self.student.embed_point(hidden.index_select(0, point[row]))
+        views = self.student.embed_view(seen.index_select(0, row))
+        later = self.student.embed_view(seen.index_select(0, again[twice]))
+        apart = self._apart(point[row], batch)
+        return contrast(points, views, apart, how.temperature), contrast(
+            views[twice], later, apart[twice][:, twice], how.temperature)
 
     def _apart(self, point: Tensor, batch: DistillationBatch) -> Tensor:
         kind = torch.where(batch.target != IGNORED, batch.target, batch.guess)[point]
@@ -194,5 +196,5 @@ class DistillationModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases and norms do not decay."""
-        how, steps = self.config, int(self.trainer.estimated_stepping_batches)
-        return adamw(self.student, how.rate, how.decay, how.warm_up, steps)
+        how = self.config
+        return adamw(self.student, how.rate, how.decay, how.warm_up, self.trainer)

@@ -99,8 +99,8 @@ class PointModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases and norms do not decay."""
-        how, steps = self.optimisation, int(self.trainer.estimated_stepping_batches)
-        return adamw(self.network, how.rate, how.decay, how.warm_up, steps)
+        how = self.optimisation
+        return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:

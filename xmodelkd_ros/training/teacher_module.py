@@ -84,8 +84,8 @@ class TeacherModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases, norms and PReLUs do not decay."""
-        how, steps = self.optimisation, int(self.trainer.estimated_stepping_batches)
-        return adamw(self.network, how.rate, how.decay, how.warm_up, steps)
+        how = self.optimisation
+        return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
 
     def _logits(self, image: Tensor) -> Tensor:
         """image: B x 3 x H x W uint8. Output: B x C x h x w, h and w about H / 2 and W / 2."""

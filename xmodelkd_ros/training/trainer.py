@@ -19,7 +19,7 @@ from ..evaluation.environment import write_environment
 
 try:
     import pytorch_lightning as lightning
-    from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+    from pytorch_lightning.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
     from pytorch_lightning.loggers import TensorBoardLogger
     from pytorch_lightning.strategies import DDPStrategy
 except ImportError as missing:
@@ -35,7 +35,9 @@ class RunConfig:
     """How a training run goes."""
 
     epochs: int = setting(40, 'Passes over the training drives.', low=1)
-    max_minutes: float = setting(0.0, 'Stop after this long, 0 for never.', unit='min', low=0)
+    max_minutes: float = setting(
+        0.0, 'End after this long, the learning rate too; 0 for never.', unit='min', low=0
+    )
     validate_minutes: float = setting(
         0.0, 'Validate this often instead of after each epoch, 0 for not.', unit='min', low=0
     )
@@ -96,15 +98,18 @@ def fit(
         raise ConfigurationError('resume', str(out), f'there is no {last}')
     out.mkdir(parents=True, exist_ok=True)
     write_environment(out / 'run.yaml', dict(configuration))
+    best = _ExportBest(monitor, export)
     trainer = _trainer(config, out, [
         *([_Watched(watch)] if watch else ()),
-        _ExportBest(monitor, export),
+        best,
         ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
         TQDMProgressBar(1),
     ])
     trainer.fit(
         module, training, validation, ckpt_path=str(last) if resume else None, weights_only=False
     )
+    if best.step != trainer.global_step:  # the time limit came between two validations
+        trainer.validate(module, validation, verbose=False)
 
 
 def seed_everything(seed: int) -> None:
@@ -112,15 +117,24 @@ def seed_everything(seed: int) -> None:
     lightning.seed_everything(seed, workers=True, verbose=False)
 
 
-def cosine_schedule(step: int, steps: int, warm_up: int) -> float:
+def cosine_schedule(step: int, warm_up: int, done: float) -> float:
     """Return the share of the learning rate: a linear warm-up, then a cosine down to 0."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
+    return min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def progress(trainer: lightning.Trainer) -> float:
+    """Return how much of the run is over, 0..1, by its steps or its time limit."""
+    done = trainer.global_step / max(float(trainer.estimated_stepping_batches), 1.0)
+    for timer in trainer.callbacks:  # type: ignore[attr-defined]
+        remaining = timer.time_remaining() if isinstance(timer, Timer) else None
+        if isinstance(timer, Timer) and remaining is not None:
+            elapsed = timer.time_elapsed()
+            done = max(done, elapsed / (elapsed + remaining + 1e-6))
+    return trainer.strategy.broadcast(min(done, 1.0))  # clocks differ, weights must not
 
 
 def adamw(
-    network: torch.nn.Module, rate: float, decay: float, warm_up: int, steps: int
+    network: torch.nn.Module, rate: float, decay: float, warm_up: int, trainer: lightning.Trainer
 ) -> dict[str, Any]:
     """Return AdamW with a cosine schedule, for Lightning; biases and norms do not decay."""
     parameters = list(network.parameters())
@@ -130,7 +144,7 @@ def adamw(
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: cosine_schedule(step, steps, warm_up)
+        optimizer, lambda step: cosine_schedule(step, warm_up, progress(trainer))
     )
     return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
 
@@ -149,9 +163,10 @@ class _ExportBest(Callback):
     """Export the weights whenever a validation score is the best so far."""
 
     def __init__(self, monitor: str, export: Callable[[], None]) -> None:
-        self.monitor, self.export, self.best = monitor, export, -math.inf
+        self.monitor, self.export, self.best, self.step = monitor, export, -math.inf, -1
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.step = trainer.global_step
         score = float(trainer.callback_metrics[self.monitor])
         if score > self.best:
             self.best = score

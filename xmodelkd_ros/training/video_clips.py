@@ -147,7 +147,8 @@ def _survey(
     drives: Sequence[CachedDrive], min_area: int
 ) -> tuple[list[tuple[int, str, int]], np.ndarray]:
     """Return drive, camera, frame of each picture; (I, 4) place, channel, x, y of instances."""
-    places, instances = [], [np.zeros((0, 4), np.int64)]
+    places: list[tuple[int, str, int]] = []
+    instances = [np.zeros((0, 4), np.int64)]
     for number, drive in enumerate(drives):
         for camera in drive.cameras:
             for frame in range(len(drive)):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import Timer
 import torch
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .trainer import RunConfig
+from .trainer import cosine_schedule, progress, RunConfig
 from .video_clips import ClipBatch, VideoClipConfig
 from .video_losses import video_losses, VideoLossConfig
 from ..config import setting, to_mapping
@@ -101,11 +99,9 @@ class VideoTrainingModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: ClipBatch, index: int) -> None:
         """Set the learning rate: a short rise, then a cosine down to 0 at the end of the run."""
-        rise = min(1.0, (self.global_step + 1) / self.config.warm_up)
-        fall = 0.5 * (1 + math.cos(math.pi * _progress(self.trainer)))
-        rate = self.config.learning_rate * min(rise, fall)
+        share = cosine_schedule(self.global_step, self.config.warm_up, progress(self.trainer))
         for group in self.trainer.optimizers[0].param_groups:
-            group['lr'] = rate
+            group['lr'] = share * self.config.learning_rate
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -203,14 +199,3 @@ class VideoTrainingModule(lightning.LightningModule):
         height, width = (n // STRIDE for n in batch.images.shape[2:])
         limit = torch.tensor([width - 1, height - 1], device=starts.device)
         return torch.minimum(starts.clamp(min=0), limit)
-
-
-def _progress(trainer: lightning.Trainer) -> float:
-    """Return how much of the run is over, 0..1, by its steps or its time limit."""
-    done = trainer.global_step / max(float(trainer.estimated_stepping_batches), 1.0)
-    for timer in trainer.callbacks:  # type: ignore[attr-defined]
-        remaining = timer.time_remaining() if isinstance(timer, Timer) else None
-        if isinstance(timer, Timer) and remaining is not None:
-            elapsed = timer.time_elapsed()
-            done = max(done, elapsed / (elapsed + remaining + 1e-6))
-    return min(done, 1.0)
