@@ -5,12 +5,12 @@ A program takes (B, 3, H, W) float32 normalised RGB and gives a feature map (B, 
 features and logits (B, C, h2, w2). What else is to be known lies in the file as `teacher.json`,
 written by `torch.export.save(..., extra_files=...)` or `torch.jit.save(..., _extra_files=...)`:
 `class_names` (needed where there are logits), `mean`, `deviation`, `multiple`, and `size` ([H, W])
-of a program that takes one size only.
+of a program that takes one image of one size only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import hashlib
 import json
 from pathlib import Path
@@ -28,21 +28,45 @@ _KEYS = ('class_names', 'mean', 'deviation', 'multiple', 'size')
 
 
 class Program(nn.Module):
-    """A loaded program; the features are its first output."""
+    """
+    A program that checks its outputs, and is loaded anew where it is copied to.
 
-    def __init__(self, program: nn.Module, classes: int) -> None:
+    Parameters
+    ----------
+    load
+        Reads the program.
+    path
+        Its file.
+    classes
+        How many logits it should give, 0 for none.
+    alone
+        Whether it takes one image at a time.
+
+    """
+
+    def __init__(
+        self, load: Callable[[str], nn.Module], path: str, classes: int, alone: bool
+    ) -> None:
         super().__init__()
-        self.program, self.classes = program, classes
+        self.program, self._made_of = load(path), (load, path, classes, alone)
+        self.classes, self.alone = classes, alone
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Program, self._made_of
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """pixels: B x 3 x H x W. Output: B x D x h x w, and B x C x h2 x w2 or None."""
-        found = self.program(pixels)
-        features, logits = (found, None) if isinstance(found, Tensor) else found
-        channels = 0 if logits is None else logits.shape[1]
+        looks = [self._look(x) for x in (pixels.split(1) if self.alone else [pixels])]
+        features, *logits = (torch.cat(x) for x in zip(*looks, strict=True))
+        channels = logits[0].shape[1] if logits else 0
         if channels != self.classes:
             names = f'its {METADATA} names {self.classes} classes'
             raise CheckpointError(f'the program gives {channels} logits, {names}')
-        return features, logits
+        return features, logits[0] if logits else None
+
+    def _look(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        found = self.program(pixels)
+        return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
 def load_exported(weights: str) -> list[TeacherNetwork]:
@@ -55,13 +79,9 @@ def load_exported(weights: str) -> list[TeacherNetwork]:
         If the file is missing, damaged, or its metadata cannot be used.
 
     """
-    _check(weights)
     extra = {METADATA: ''}
-    try:
-        program = torch.export.load(weights, extra_files=extra).module()
-    except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise _unreadable(weights, error) from error
-    return [_network(weights, program, extra[METADATA])]
+    _check(weights, lambda: torch.export.load(weights, extra_files=extra))
+    return [_network(_exported, weights, extra[METADATA])]
 
 
 def load_torchscript(weights: str) -> list[TeacherNetwork]:
@@ -74,31 +94,37 @@ def load_torchscript(weights: str) -> list[TeacherNetwork]:
         If the file is missing, damaged, or its metadata cannot be used.
 
     """
-    _check(weights)
     extra = {METADATA: ''}
-    try:
-        program = torch.jit.load(weights, 'cpu', _extra_files=extra).eval()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(weights, error) from error
-    return [_network(weights, program, extra[METADATA])]
+    _check(weights, lambda: torch.jit.load(weights, 'cpu', _extra_files=extra))
+    return [_network(_torchscript, weights, extra[METADATA])]
 
 
-def _check(weights: str) -> None:
+def _exported(path: str) -> nn.Module:
+    return torch.export.load(path).module()
+
+
+def _torchscript(path: str) -> nn.Module:
+    return torch.jit.load(path, 'cpu').eval()
+
+
+def _check(weights: str, load: Callable[[], object]) -> None:
     if not Path(weights).is_file():
         raise CheckpointError(f'{weights}: there is no such program')
+    try:
+        load()
+    except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise CheckpointError(f'{weights}: not a readable program ({reason})') from error
 
 
-def _unreadable(weights: str, error: Exception) -> CheckpointError:
-    reason = ' '.join(str(error).split())[:200]
-    return CheckpointError(f'{weights}: not a readable program ({reason})')
-
-
-def _network(weights: str, program: nn.Module, text: str | bytes) -> TeacherNetwork:
+def _network(
+    load: Callable[[str], nn.Module], weights: str, text: str | bytes
+) -> TeacherNetwork:
     values = _metadata(weights, text)
     names = values.pop('class_names', None)
     identity = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     fields: dict[str, Any] = {k: tuple(v) if k != 'multiple' else v for k, v in values.items()}
-    module = Program(program, len(names or ()))
+    module = Program(load, weights, len(names or ()), 'size' in fields)
     return TeacherNetwork(
         module, identity, tuple(names) if names else None, mixed=False, **fields)
 

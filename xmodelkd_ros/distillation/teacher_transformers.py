@@ -16,12 +16,22 @@ _LEAST = 1e-6
 _MULTIPLE = 32
 
 
-class Segmenter(nn.Module):
+class Model(nn.Module):
+    """A model of the library, loaded anew where it is copied to: its hooks cannot be sent."""
+
+    def __init__(self, model: Any, weights: str) -> None:
+        super().__init__()
+        self.model, self.weights = model, weights
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, (self.weights, self.model.device, self.state_dict())
+
+
+class Segmenter(Model):
     """A model with a classifier of pixels; its features are what the classifier sees."""
 
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
+    def __init__(self, model: Any, weights: str) -> None:
+        super().__init__(model, weights)
         self._seen: list[Tensor] = []
         _classifier(model).register_forward_pre_hook(self._see)
 
@@ -34,12 +44,8 @@ class Segmenter(nn.Module):
         self._seen[:] = [inputs[0]]
 
 
-class MaskSegmenter(nn.Module):
+class MaskSegmenter(Model):
     """A model that classifies masks (MaskFormer, Mask2Former: Cheng et al. 2021, 2022)."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -54,19 +60,16 @@ class MaskSegmenter(nn.Module):
         return found.pixel_decoder_last_hidden_state, score.clamp(min=_LEAST).log()
 
 
-class Backbone(nn.Module):
+class Backbone(Model):
     """A model without classes: the last hidden state, as a map."""
-
-    def __init__(self, model: Any, patch: int) -> None:
-        super().__init__()
-        self.model, self.patch = model, patch
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, None]:
         """pixels: B x 3 x H x W. Output: B x D x h x w; class and register tokens are left out."""
         hidden = self.model(pixel_values=pixels).last_hidden_state
         if hidden.ndim == 4:
             return hidden, None
-        height, width = (n // self.patch for n in pixels.shape[2:])
+        patch = _patch(self.model.config)
+        height, width = (n // patch for n in pixels.shape[2:])
         tokens = hidden[:, -height * width:].transpose(1, 2)
         return tokens.unflatten(2, (height, width)), None
 
@@ -96,12 +99,19 @@ def load_transformers(weights: str) -> list[TeacherNetwork]:
     except ImportError as missing:
         package = getattr(missing, 'name', None) or str(missing).strip().splitlines()[0]
         raise MissingDependencyError(package, f'use the teacher {weights}') from missing
-    names = _class_names(config) if wrap is not Backbone else None
-    patch = getattr(config, 'patch_size', _MULTIPLE)
-    multiple = patch if wrap is Backbone and isinstance(patch, int) else _MULTIPLE
-    module = Backbone(model, multiple) if wrap is Backbone else wrap(model)
+    names, multiple = None, _patch(config)
+    if wrap is not Backbone:
+        names = tuple(config.id2label[row] for row in range(config.num_labels))
+        multiple = _MULTIPLE
     mean, deviation = _normalisation(transformers, weights)
-    return [TeacherNetwork(module.eval(), _identity(model), names, mean, deviation, multiple)]
+    module = wrap(model, weights).eval()
+    return [TeacherNetwork(module, _identity(model), names, mean, deviation, multiple)]
+
+
+def _load_again(weights: str, device: torch.device, state: dict[str, Tensor]) -> nn.Module:
+    module = load_transformers(weights)[0].module
+    module.load_state_dict(state)
+    return module.to(device)
 
 
 def _kind(library: Any, config: Any) -> tuple[Any, Any]:
@@ -112,6 +122,12 @@ def _kind(library: Any, config: Any) -> tuple[Any, Any]:
     if name.endswith(('ForUniversalSegmentation', 'ForInstanceSegmentation')):
         return library.AutoModelForUniversalSegmentation, MaskSegmenter
     return library.AutoModel, Backbone
+
+
+def _patch(config: Any) -> int:
+    """Return the side of the patch that a token stands for; convolutional models reduce by 32."""
+    patch = getattr(config, 'patch_size', _MULTIPLE)
+    return patch if isinstance(patch, int) else _MULTIPLE
 
 
 def _classifier(model: Any) -> nn.Module:
@@ -126,10 +142,6 @@ def _classifier(model: Any) -> nn.Module:
         kind = type(model).__name__
         raise ConfigurationError('teacher', kind, 'a model whose last layer is a convolution')
     return found[-1]
-
-
-def _class_names(config: Any) -> tuple[str, ...]:
-    return tuple(config.id2label[row] for row in range(config.num_labels))
 
 
 def _normalisation(library: Any, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -144,13 +144,12 @@ def adapt(
     """
     if not 0 < share <= 1 or not len(images):
         raise ConfigurationError('adaptation', share, 'a share above 0 up to 1, and some images')
-    adapted = copy.deepcopy(teacher)
-    adapted.__dict__.pop('sha256', None)
-    found = [_batch_norms(network) for network in adapted.networks]
-    if not all(found):
+    if not all(_batch_norms(network) for network in teacher.networks):
         raise ConfigurationError(
             'adaptation', teacher.name, 'only for networks with batch norms; this one has none')
-    norms = [norm for own in found for norm in own]
+    adapted = copy.deepcopy(teacher)
+    adapted.__dict__.pop('sha256', None)
+    norms = [norm for network in adapted.networks for norm in _batch_norms(network)]
     kept = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

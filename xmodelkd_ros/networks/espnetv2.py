@@ -50,8 +50,9 @@ class EspNetV2Config:
         for name, length in (('encoder', 4), ('blocks', 2), ('decoder', 3)):
             if len(getattr(self, name)) != length:
                 raise ConfigurationError(name, getattr(self, name), f'{length} numbers')
-        if any(c % _BRANCHES for c in self.encoder):
-            raise ConfigurationError('encoder', self.encoder, f'multiples of {_BRANCHES}')
+        step = _BRANCHES**2
+        if any(c % step for c in self.encoder) or list(self.encoder) != sorted(set(self.encoder)):
+            raise ConfigurationError('encoder', self.encoder, f'growing multiples of {step}')
 
 
 def _convolve(
