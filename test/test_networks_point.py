@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
+from xmodelkd_ros.networks.activation import rectify
 from xmodelkd_ros.networks.point_neighbours import COLUMN_REACH, nearest_shown, ROW_REACH
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
 from xmodelkd_ros.networks.point_projection import (
@@ -204,3 +205,16 @@ def test_the_graph_is_whole_for_the_compiler():
     torch.testing.assert_close(compiled(*inputs), network(*inputs))
     again = torch.compile(projection, backend='eager', fullgraph=True, dynamic=True)(points)
     assert torch.equal(again.winner, view.winner) and torch.equal(again.image, view.image)
+
+
+@pytest.mark.parametrize('memory', [torch.contiguous_format, torch.channels_last])
+def test_rectifying_every_bfloat16_is_a_relu(memory):
+    bits = torch.arange(-2**15, 2**15, dtype=torch.int16).view(4, 16, 32, 32)
+    values = bits.view(torch.bfloat16)
+    values = values.nan_to_num(1.0).contiguous(memory_format=memory)
+    expected = torch.relu(values)
+    with torch.inference_mode():
+        assert torch.equal(rectify(values.clone()), expected)
+    learnt = values.clone().requires_grad_()
+    rectify(learnt * 1).sum().backward()
+    assert torch.equal(learnt.grad > 0, values > 0)

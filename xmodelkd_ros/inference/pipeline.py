@@ -120,14 +120,16 @@ class Perception:
         self._stage = stage
         self._ids = itertools.count(1)
         models = 1 if video_segmenter is None else 2
-        self._workers = ThreadPoolExecutor(
-            models, 'model', torch.set_num_threads,
-            (threads or max(torch.get_num_threads() // models, 1),))
+        share = threads or max(torch.get_num_threads() // models, 1)
+        # A thread for each model, as much of what a model has warmed up is the thread's.
+        self._point_thread, self._image_thread = (
+            ThreadPoolExecutor(1, name, torch.set_num_threads, (share,))
+            for name in ('points', 'images'))
         self.reset()
 
     def warm_up(self) -> None:
         """Run both models once on made-up input, so that the first frame is not late."""
-        turn = np.linspace(-np.pi, np.pi, 65536, endpoint=False, dtype=np.float32)
+        turn = np.linspace(-np.pi, np.pi, 131072, endpoint=False, dtype=np.float32)
         ring = np.stack([10 * np.cos(turn), 10 * np.sin(turn), np.sin(9 * turn)], 1)
         picture = np.zeros((192, 640, 3), np.uint8)
         self._side_by_side(
@@ -161,9 +163,10 @@ class Perception:
             instance = paint(seen, labels, self._config.painting)
         return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings)
 
-    def _side_by_side(self, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    def _side_by_side(self, label: Callable[[], A], look: Callable[[], B]) -> tuple[A, B]:
         """Call both, each in its thread; both have ended when this returns or raises."""
-        futures: list[Future[Any]] = [self._workers.submit(call) for call in (first, second)]
+        futures: list[Future[Any]] = [
+            self._point_thread.submit(label), self._image_thread.submit(look)]
         wait(futures)
         return futures[0].result(), futures[1].result()
 

@@ -56,8 +56,8 @@ class PointSegmenter:
         self.network = network.fuse().to(self.device, compute_dtype(self.device))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projection = RangeProjection(view).to(self.device)
-        ids = torch.tensor([row.id for row in self.classes], device=self.device)
-        self._ids = ids.to(torch.int32)
+        ids = [[float(row.id)] for row in self.classes]
+        self._ids = torch.tensor(ids, device=self.device)  # C x 1
 
     def __call__(self, points: np.ndarray, intensity: np.ndarray | None = None) -> PointLabels:
         """
@@ -88,40 +88,38 @@ class PointSegmenter:
         return PointLabels(label.astype(np.uint16), confidence)
 
     def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return (N,) int32 class ids and (N,) float32 confidences."""
-        x, y, z = given.isfinite().unbind(1)
-        finite = x & y & z
-        points = given.nan_to_num(0.0, FARTHEST, -FARTHEST).clamp_(-FARTHEST, FARTHEST)
+        """Return (N,) class ids and (N,) confidences, float32 both."""
+        count = len(given)
+        planes = torch.stack(given.unbind(1))
+        finite = (planes * 0).sum(0) == 0  # As 0 times infinity is NaN; six times faster.
+        points = self._padded(planes.nan_to_num(0.0, FARTHEST, -FARTHEST)).t()
+        points.clamp_(-FARTHEST, FARTHEST)
         if strength is not None:
-            strength = strength.nan_to_num(0.0, 1.0, 0.0).clamp_(0.0, 1.0)
+            strength = self._padded(strength.nan_to_num(0.0, 1.0, 0.0)).clamp_(0.0, 1.0)
         view = self.projection(points, strength)
-        logits = self._logits(view)
-        best, channel = logits.max(0)
-        confidence = best.sub_(logits.logsumexp(0)).exp_()
-        borrower, lender = self._loans(points, view)
-        channel.index_copy_(0, borrower, channel.index_select(0, lender))
-        confidence.index_copy_(0, borrower, confidence.index_select(0, lender))
-        label = self._ids.index_select(0, channel)
-        return label.mul_(finite), confidence.mul_(finite)
+        probability = self.network(view.image[None], view.cell, view.features).float().softmax(0)
+        confidence = probability.amax(0)
+        label = probability.eq_(confidence).mul_(self._ids).amax(0)
+        borrower, lender = self._loans(points, view, count)
+        for values in (label, confidence):
+            values.index_copy_(0, borrower, values.index_select(0, lender))
+        return label[:count].mul_(finite), confidence[:count].mul_(finite)
 
-    def _logits(self, view: RangeView) -> Tensor:
-        """Return (C, N) float32; the network sees few different sizes, as each new one costs."""
-        count = len(view.cell)
-        extra = -count % BUCKET
-        cell = functional.pad(view.cell, (0, extra))
-        features = functional.pad(view.features, (0, extra))
-        return self.network(view.image[None], cell, features)[:, :count].float()
+    @staticmethod
+    def _padded(values: Tensor) -> Tensor:
+        """(..., N). Output: (..., M), M a multiple of `BUCKET`: each new size costs time."""
+        return functional.pad(values, (0, -values.shape[-1] % BUCKET))
 
-    def _loans(self, points: Tensor, view: RangeView) -> tuple[Tensor, Tensor]:
+    def _loans(self, points: Tensor, view: RangeView, count: int) -> tuple[Tensor, Tensor]:
         """
-        Return the points outside the profile and the points whose labels they take.
+        Return which of `count` points are outside the profile, and whose labels they take.
 
         On a GPU every point is asked, as counting the few would make the host wait; a point
         inside the profile then borrows from itself.
         """
         size = self.projection.rows, self.projection.config.columns
         if self.device.type != 'cuda':
-            outside = (~view.inside).nonzero()[:, 0]
+            outside = (~view.inside[:count]).nonzero()[:, 0]
             return outside, nearest_shown(points, view, *size, outside)
         everyone = torch.arange(len(points), device=self.device)
         nearest = nearest_shown(points, view, *size, everyone)

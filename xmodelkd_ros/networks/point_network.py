@@ -17,6 +17,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .activation import Rectifier, rectify
 from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
 from ..config import setting
 from ..errors import ConfigurationError
@@ -69,15 +70,15 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: B x C x H x W. Output: the same shape."""
-        y = functional.relu(self.first(x), inplace=True)
-        return functional.relu(self.second(y).add_(x), inplace=True)
+        y = rectify(self.first(x))
+        return rectify(self.second(y).add_(x))
 
 
 class Down(nn.Sequential):
     """Halve rows and columns, then residual blocks."""
 
     def __init__(self, channels: int, out: int, blocks: int) -> None:
-        stem = (ConvNorm(channels, out, 3, 2), nn.ReLU(inplace=True))
+        stem = (ConvNorm(channels, out, 3, 2), Rectifier())
         super().__init__(*stem, *(Residual(out) for _ in range(blocks)))
 
 
@@ -92,8 +93,7 @@ class Up(nn.Module):
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         """deep: B x D x H / 2 x W / 2. skip: B x C x H x W. Output: B x C x H x W."""
         wide = functional.interpolate(self.reduce(deep), size=skip.shape[2:])
-        mixed = self.mix(functional.relu(wide.add_(skip), inplace=True))
-        return functional.relu(mixed, inplace=True)
+        return rectify(self.mix(rectify(wide.add_(skip))))
 
 
 class PointNetwork(nn.Module):
@@ -150,7 +150,7 @@ class PointNetwork(nn.Module):
         batch, _, height, width = image.shape
         last = image.permute(0, 2, 3, 1).to(self.dtype).contiguous()
         folded = last.view(batch, height, width // self.config.fold, -1).permute(0, 3, 1, 2)
-        x = functional.relu(self.stem(folded), inplace=True)
+        x = rectify(self.stem(folded))
         scales = [self.first(x)]
         for down in self.down:
             scales.append(down(scales[-1]))
@@ -167,7 +167,7 @@ class PointNetwork(nn.Module):
         """cells: (B * H * W) x head. cell: M. features: F x M. Output: M x head, of points."""
         seen = cells.index_select(0, cell)
         own = self.own(features.t().to(seen.dtype))
-        return functional.relu(torch.addmm(own, seen, self.look.weight.t()), inplace=True)
+        return rectify(own.add_(self.look(seen)))
 
     def score(self, hidden: Tensor) -> Tensor:
         """hidden: M x head. Output: classes x M, logits."""

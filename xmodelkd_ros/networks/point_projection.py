@@ -187,7 +187,7 @@ class RangeProjection(nn.Module):
         The second, as a sweep may have half as many columns as the image.
         """
         columns, margin = self.config.columns, self.config.margin
-        image = shown.new_zeros(IMAGE_CHANNELS, self.rows, self.width)
+        image = shown.new_empty(IMAGE_CHANNELS, self.rows, self.width)
         inner = image[..., margin: margin + columns]
         inner[:4] = shown.view(4, self.rows, columns)
         inner[5] = occupied.view(self.rows, columns)
@@ -195,6 +195,7 @@ class RangeProjection(nn.Module):
         _wrap(image[:6], margin)
         inner[6:8] = _steps(inner, image[..., margin + 2: margin + 2 + columns])
         inner[8:, :-1] = _steps(inner[:, :-1], inner[:, 1:])
+        inner[8:, -1] = 0
         _wrap(image[6:], margin)
         return image
 
