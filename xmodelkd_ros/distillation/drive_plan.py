@@ -87,7 +87,7 @@ def plan_drive(
         'teacher': {'name': teacher.name, 'sha256': teacher.sha256},
         'class_names': None if teacher.class_names is None else list(teacher.class_names),
         'class_ids': None if ids is None else ids.tolist(),
-        'feature_size': teacher.feature_size,
+        'feature_size': min(teacher.feature_size, config.features or teacher.feature_size),
         'calibration': survey.calibration,
         'config': _plain(to_mapping(config)),
         'cameras': list(survey.cameras),

@@ -35,4 +35,7 @@ class ExtractionConfig:
         low=-100, high=100)
     occlusion: OcclusionConfig = setting(OcclusionConfig(), 'Which points a picture shows.')
     moving: MovingConfig = setting(MovingConfig(), 'Which points have moved.')
+    features: int = setting(
+        64, "Features that are kept, random mixtures of the teacher's; 0 keeps them as they are.",
+        low=0)
     shard: int = setting(16, 'Keyframes in a shard of the cache.', low=1)

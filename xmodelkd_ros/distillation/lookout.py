@@ -11,7 +11,7 @@ import numpy as np
 from .drive_plan import DrivePlan
 from .moving import RangeCells
 from .records import points_at_stamp
-from .sightings import Answer, Sighting
+from .sightings import Answer, make_mixing, Sighting
 from .teachers import Teacher
 from ..bags.frames import frames
 from ..geometry.transforms import camera_from_lidar_between
@@ -61,6 +61,7 @@ class Lookout:
 
         """
         trajectory = self._plan.trajectory
+        mixing = make_mixing(teacher.feature_size, self._plan.config.features)
         stamps = trajectory.stamps[self._plan.keyframes[first:last]].tolist()
         number_of = {stamp: first + place for place, stamp in enumerate(stamps)}
         for frame in self.frames(stamps):
@@ -70,7 +71,7 @@ class Lookout:
             points = points_at_stamp(frame.cloud, motion)
             yield Sighting(
                 number, frame, points, motion, int(trajectory.segment[index]),
-                _ask(teacher, frame, self._plan.ids),
+                _ask(teacher, frame, self._plan.ids, mixing),
                 RangeCells(points, self._plan.config.moving))
 
     def _placed(self, frame: Frame, index: int) -> Frame:
@@ -92,10 +93,12 @@ class Lookout:
         return dataclasses.replace(view, camera_from_lidar=placed)
 
 
-def _ask(teacher: Teacher, frame: Frame, ids: np.ndarray | None) -> dict[str, Answer]:
+def _ask(
+    teacher: Teacher, frame: Frame, ids: np.ndarray | None, mixing: np.ndarray | None
+) -> dict[str, Answer]:
     pictures = {name: view.picture.rgb for name, view in frame.views.items()}
     outputs = teacher(list(pictures.values())) if pictures else []
     return {
-        name: Answer(output, rgb.shape[:2], ids)
+        name: Answer(output, rgb.shape[:2], ids, mixing)
         for (name, rgb), output in zip(pictures.items(), outputs, strict=True)
     }

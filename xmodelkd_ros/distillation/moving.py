@@ -48,13 +48,14 @@ class RangeCells:
         azimuth, elevation, distance = _spherical(points)
         self._columns = max(3, round(360 / config.cell))
         self._row_height = max(config.cell, _beam_spacing(elevation))
-        shape = int(180 / self._row_height) + 3, self._columns
+        shape = int(180 / self._row_height) + 3, self._columns + 2
         nearest, farthest = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
-        row, column = self._cells(azimuth, elevation)
-        flat = row * self._columns + column
-        np.minimum.at(nearest.reshape(-1), flat, distance)
-        np.maximum.at(farthest.reshape(-1), flat, distance)
-        self._nearest, self._farthest = nearest, farthest
+        cell = self._cells(azimuth, elevation)
+        np.minimum.at(nearest.reshape(-1), cell, distance)
+        np.maximum.at(farthest.reshape(-1), cell, distance)
+        for image in (nearest, farthest):  # the circle closes
+            image[:, 0], image[:, -1] = image[:, -2], image[:, 1]
+        self._nearest, self._farthest = nearest.reshape(-1), farthest.reshape(-1)
 
     def compare(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -66,28 +67,26 @@ class RangeCells:
             (N, 3) in the frame of this sweep, m; what is not finite is neither.
 
         """
-        with np.errstate(invalid='ignore'):
-            azimuth, elevation, distance = _spherical(points)
-            tolerance = self._config.absolute + self._config.relative * distance
-        finite = np.isfinite(distance)
-        row, column = self._cells(np.where(finite, azimuth, 0), np.where(finite, elevation, 0))
+        finite = np.isfinite(points).all(1)
+        azimuth, elevation, distance = _spherical(np.where(finite[:, None], points, 0))
+        tolerance = self._config.absolute + self._config.relative * distance
+        center = self._cells(azimuth, elevation)
         before = np.full(len(points), np.inf, np.float32)
         there = np.zeros(len(points), bool)
-        for step_row in (-1, 0, 1):
-            for step_column in (-1, 0, 1):
-                cell = (row + step_row, (column + step_column) % self._columns)
-                nearest = self._nearest[cell]
-                before = np.minimum(before, nearest)
-                there |= np.abs(nearest - distance) < tolerance
-                there |= np.abs(self._farthest[cell] - distance) < tolerance
+        width = self._columns + 2
+        for step in (r * width + c for r in (-1, 0, 1) for c in (-1, 0, 1)):
+            nearest = self._nearest.take(center + step)
+            before = np.minimum(before, nearest)
+            there |= np.abs(nearest - distance) < tolerance
+            there |= np.abs(self._farthest.take(center + step) - distance) < tolerance
         gone = finite & np.isfinite(before) & (before > distance + tolerance)
         return gone, there & finite
 
-    def _cells(self, azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows, from 1 on, and columns of directions, deg."""
+    def _cells(self, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+        """Return the number of the cell of directions, deg: rows and columns from 1 on."""
         row = ((elevation + 90) / self._row_height).astype(np.int64) + 1
         column = ((azimuth + 180) * (self._columns / 360)).astype(np.int64)
-        return row, np.minimum(column, self._columns - 1)
+        return row * (self._columns + 2) + np.minimum(column, self._columns - 1) + 1
 
 
 def _spherical(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

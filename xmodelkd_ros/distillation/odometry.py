@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+import contextlib
+import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +18,9 @@ from ..bags.transforms import BagTransforms
 from ..errors import CalibrationError, MessageError, MissingDependencyError
 from ..messages.clouds import cloud_from_message
 from ..records import Cloud
+
+_TRIAL = 4
+"""Sweeps that are registered to find the motion to start with."""
 
 
 def find_trajectory(
@@ -57,28 +64,46 @@ def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory
 
 def _from_registration(path: Path, stamps: np.ndarray, segment: np.ndarray) -> Trajectory:
     """Register each sweep to those before it in its segment; -1 is left out."""
-    poses, segment = np.tile(np.eye(4), (len(stamps), 1, 1)), segment.copy()
-    measured = stamps.copy()
+    poses, measured = np.tile(np.eye(4), (len(stamps), 1, 1)), stamps.copy()
+    used = np.full_like(segment, -1)
     with BagReader(path) as bag:
-        odometry, last = None, -1
-        for index, (_, _, message) in enumerate(bag.messages(['/points'])):
-            if segment[index] < 0:
-                continue
-            if odometry is None or segment[index] != last:
-                odometry, last = Registration(), segment[index]
-            try:
-                cloud = cloud_from_message(message)
-            except MessageError:
-                segment[index] = -1
-                continue
-            poses[index] = odometry.register(cloud)
-            measured[index] += _end(cloud)
-    return _at_stamps(Trajectory(measured, poses, segment), stamps)
+        clouds = _clouds(bag, segment)
+        for number, run in itertools.groupby(clouds, lambda found: segment[found[0]]):
+            for index, pose, end in register_run(run):
+                poses[index], used[index] = pose, number
+                measured[index] += end
+    return _at_stamps(Trajectory(measured, poses, used), stamps)
 
 
-class Registration:
+def _clouds(bag: BagReader, segment: np.ndarray) -> Iterator[tuple[int, Cloud]]:
+    """Yield the sweeps of segments with their indices; those that cannot be read are missing."""
+    for index, (_, _, message) in enumerate(bag.messages(['/points'])):
+        if segment[index] >= 0:
+            with contextlib.suppress(MessageError):
+                yield index, cloud_from_message(message)
+
+
+def register_run(run: Iterable[tuple[int, Cloud]]) -> Iterator[tuple[int, np.ndarray, int]]:
     """
-    Odometry of one unbroken run of sweeps.
+    Yield the odometry of one unbroken run of sweeps.
+
+    Registration takes the last motion for the next. The first has none before it, and a vehicle
+    that drives would be found standing: so the first sweeps are registered twice, and the second
+    time starts with the motion that the first has found.
+
+    Parameters
+    ----------
+    run
+        Sweeps with their indices.
+
+    Yields
+    ------
+    index : int
+        Of the sweep.
+    pose : np.ndarray
+        (4, 4) of the lidar when it measured the last point.
+    end : int
+        When that was, ns after the stamp.
 
     Raises
     ------
@@ -86,26 +111,33 @@ class Registration:
         If kiss-icp is not installed.
 
     """
+    run = iter(run)
+    first = list(itertools.islice(run, _TRIAL))
+    trial, odometry = _registration(), _registration()
+    for _, cloud in first:
+        _register(trial, cloud)
+    odometry.last_delta = trial.last_delta
+    for index, cloud in itertools.chain(first, run):
+        yield index, _register(odometry, cloud), _end(cloud)
 
-    def __init__(self) -> None:
-        try:
-            from kiss_icp.config.parser import load_config
-            from kiss_icp.kiss_icp import KissICP
-        except ImportError as error:
-            raise MissingDependencyError(
-                'kiss-icp', 'find the poses of a bag without odometry in TF') from error
-        config = load_config(None)
-        config.registration.max_num_threads = 1  # sums of more have no fixed order
-        self._odometry = KissICP(config)
 
-    def register(self, cloud: Cloud) -> np.ndarray:
-        """Return the (4, 4) pose of the lidar when it measured the last point of a sweep."""
-        finite = np.isfinite(cloud.points).all(1)
-        times = np.zeros(0)
-        if cloud.time_offset is not None:
-            times = cloud.time_offset[finite] * 1e-9
-        self._odometry.register_frame(cloud.points[finite].astype(np.float64), times)
-        return self._odometry.last_pose
+def _registration() -> Any:
+    try:
+        from kiss_icp.config.parser import load_config
+        from kiss_icp.kiss_icp import KissICP
+    except ImportError as error:
+        raise MissingDependencyError(
+            'kiss-icp', 'find the poses of a bag without odometry in TF') from error
+    config = load_config(None)
+    config.registration.max_num_threads = 1  # sums of more have no fixed order
+    return KissICP(config)
+
+
+def _register(odometry: Any, cloud: Cloud) -> np.ndarray:
+    finite = np.isfinite(cloud.points).all(1)
+    times = np.zeros(0) if cloud.time_offset is None else cloud.time_offset[finite] * 1e-9
+    odometry.register_frame(cloud.points[finite].astype(np.float64), times)
+    return odometry.last_pose
 
 
 def _end(cloud: Cloud) -> int:

@@ -101,7 +101,7 @@ def extract_frames(
     before, after = -min([*instants, 0]), max([*instants, 0])
     last = min(last, len(plan.keyframes))
     none = no_views(
-        view_names(plan.survey.cameras, config.instants), teacher.feature_size,
+        view_names(plan.survey.cameras, config.instants), plan.identity['feature_size'],
         teacher.class_names is not None)
     known: dict[int, Sighting] = {}
     waiting: deque[Sighting] = deque()

@@ -29,13 +29,18 @@ class Answer:
         (H, W) of the image.
     ids
         (C,) our id of each class, None for a teacher without classes.
+    mixing
+        (F, D) what is kept of its D features, None for all.
 
     """
 
     def __init__(
-        self, output: TeacherOutput, size: tuple[int, int], ids: np.ndarray | None
+        self, output: TeacherOutput, size: tuple[int, int], ids: np.ndarray | None,
+        mixing: np.ndarray | None,
     ) -> None:
         self._features = _rows_first(output.features)
+        if mixing is not None:
+            self._features = self._features @ mixing.T
         self._logits = None if output.logits is None or ids is None else _rows_first(output.logits)
         self._size, self._ids = size, ids
 
@@ -59,6 +64,19 @@ class Answer:
         """Return the pairing with pixels of `values` (h, w, K), cell centres on whole numbers."""
         scale = np.array(values.shape[1::-1], np.float32) / np.array(self._size[::-1], np.float32)
         return Pairing(pairing.index, (pairing.pixels + 0.5) * scale - 0.5, pairing.depth)
+
+
+def make_mixing(size: int, kept: int) -> np.ndarray | None:
+    """
+    Return `kept` random orthonormal directions (kept, size) float32, None where all are kept.
+
+    Scaled so that lengths and distances of features stay the same on average, and nearly so for
+    each (Johnson and Lindenstrauss 1984). They depend on the sizes alone.
+    """
+    if kept == 0 or kept >= size:
+        return None
+    drawn = np.random.default_rng((size, kept)).standard_normal((size, kept))
+    return (np.linalg.qr(drawn)[0].T * np.sqrt(size / kept)).astype(np.float32)
 
 
 def _rows_first(values: torch.Tensor) -> np.ndarray:
