@@ -281,3 +281,56 @@ def test_the_table_has_units():
     table = evaluate([(true, label, true, {7: CAR.id}, {7: 0.4})]).table()
     assert 'AP75 [%]' in table
     assert 'mean of the present' in table
+
+
+def shown(area):
+    """Return a true map in which instance 7 has this many pixels."""
+    true = np.zeros((20, 40), np.uint16)
+    true.reshape(-1)[:area] = 7
+    return true
+
+
+def scores_of(areas, part, **config):
+    evaluation = TrackEvaluation(TrackScoreConfig(min_pixels=20, **config), CLASSES)
+    for area in areas:
+        true = shown(area)
+        label = np.where(true, CAR.id, 0).astype(np.uint8)
+        evaluation.add('drive', true, label, tracks_of(true, {7: CAR.id}, {7: 0.9}))
+    return evaluation.scores(part)
+
+
+@pytest.mark.parametrize(('areas', 'share'), [
+    ([30, 40, 50, 60], 0.0), ([60, 50, 40, 30], 0.0), ([60, 0, 60], 1.0),
+    ([100, 30, 50], 0.4), ([50, 30, 100], 0.4), ([100, 10, 60, 20, 80], 0.875),
+    ([100, 5, 15], 0.0), ([0, 60, 60, 0], 0.0), ([60, 0, 0, 40, 0], 1.0),
+])
+def test_what_a_track_lost_and_regained(areas, share):
+    """By hand: a dip counts against the smaller of the largest areas before and after it."""
+    evaluation = TrackEvaluation(TrackScoreConfig(), CLASSES)
+    for area in areas:
+        true = shown(area)
+        evaluation.add('drive', true, np.full(true.shape, CAR.id, np.uint8),
+                       tracks_of(np.zeros_like(true), {}, {}))
+    found = evaluation._videos['drive'].hidden_share(7, 20)
+    assert found == pytest.approx(share)
+    assert scores_of(areas, 'occluded', hidden_share=0.5).mean.tracks == (share >= 0.5)
+
+
+def test_tracks_of_another_part_are_neither_hits_nor_misses():
+    areas = [60] * 5
+    assert scores_of(areas, 'long', long_frames=5).mean.ap == 1
+    none = scores_of(areas, 'long', long_frames=6)
+    assert none.mean.tracks == 0
+    assert np.isnan(none.mean.ap)
+    true = moving_square(6)
+    true[:, 16:19, 30:40] = 9
+    label = np.where(true, CAR.id, 0).astype(np.uint8)
+    label[4:][true[4:] == 9] = 0
+    true[4:][true[4:] == 9] = 0
+    evaluation = TrackEvaluation(TrackScoreConfig(min_pixels=0, long_frames=6), CLASSES)
+    for frame in range(6):
+        found = tracks_of(true[frame], dict.fromkeys((7, 9), CAR.id), {7: 0.5, 9: 0.9})
+        evaluation.add('drive', true[frame], label[frame], found)
+    assert evaluation.scores('long').mean.tracks == 1
+    assert evaluation.scores('long').mean.ap == 1
+    assert 'occluded' in evaluation.table()

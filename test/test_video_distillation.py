@@ -2,8 +2,6 @@
 
 import dataclasses
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import numpy as np
 import pytest
 from test_networks_video import SMALL

@@ -16,7 +16,8 @@ class TrackOverlaps:
     Sums the areas of true tracks, predicted tracks and their intersections over a video.
 
     Masks of one picture do not overlap, so a picture is two maps of ids, and one histogram over
-    pairs of ids says everything that the scores need. Nothing is kept per pixel or frame.
+    pairs of ids says everything that the scores need. Nothing is kept per pixel; per picture the
+    visible area of each true track.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,8 @@ class TrackOverlaps:
         self.predicted_largest: defaultdict[int, int] = defaultdict(int)
         self.shared: defaultdict[tuple[int, int], int] = defaultdict(int)
         self.switches: defaultdict[int, int] = defaultdict(int)
+        self.true_history: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        self._pictures = 0
         self._true_class: dict[int, np.ndarray] = {}
         self._class_score: dict[int, defaultdict[int, float]] = {}
         self._frames: defaultdict[int, int] = defaultdict(int)
@@ -56,6 +59,9 @@ class TrackOverlaps:
         self._count_scores(tracks)
         self._count_areas(truths, predictions, joint)
         self._count_switches(truths, predictions, joint)
+        for truth, area in zip(truths[1:].tolist(), joint.sum(1)[1:].tolist(), strict=True):
+            self.true_history[truth][self._pictures] = area
+        self._pictures += 1
 
     def _count_classes(
         self, truths: np.ndarray, rows: np.ndarray, true_class: np.ndarray
@@ -103,6 +109,30 @@ class TrackOverlaps:
     def true_class(self, truth: int) -> int:
         """Return the class of a true track: that of most of its pixels."""
         return int(self._true_class[truth].argmax())
+
+    def hidden_share(self, truth: int, min_pixels: int) -> float:
+        """
+        Return the largest part of its visible area that a true track lost and regained.
+
+        Parameters
+        ----------
+        truth
+            Its id.
+        min_pixels
+            A loss counts where the track had more pixels than this both before and after it.
+
+        Returns
+        -------
+        float
+            0..1; 1 for a track that vanished and returned.
+
+        """
+        history = self.true_history[truth]
+        area = np.zeros(max(history) - min(history) + 1)
+        area[np.array(list(history)) - min(history)] = list(history.values())
+        before, after = np.maximum.accumulate(area), np.maximum.accumulate(area[::-1])[::-1]
+        level = np.minimum(before, after)
+        return float(np.max(1 - area / np.maximum(level, 1), initial=0, where=level > min_pixels))
 
     def predicted_class(self, track: int) -> tuple[int, float]:
         """Return the class of a predicted track, by the sum of its scores, and its mean score."""

@@ -9,12 +9,11 @@ import numpy as np
 
 from .overlaps import TrackOverlaps
 from .tables import format_table, Value
+from .track_matching import match_tracks, Matches, precision_recall
 from ..config import setting
 from ..labels import SemanticClass, THING_CLASSES
 from ..records import Tracks
 
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-RECALLS = np.linspace(0.0, 1.0, 101)
 MOST_TRACKS = 100
 """How many tracks of a class and video count, the best scored."""
 
@@ -27,6 +26,16 @@ class TrackScoreConfig:
         64, 'true tracks whose largest mask is smaller are neither hits nor misses',
         unit='pixels', low=0,
     )
+    long_frames: int = setting(
+        40, 'true tracks seen in so many pictures are long', unit='pictures', low=1)
+    hidden_share: float = setting(
+        0.6, 'true tracks that lose so much of their visible area and regain it, or vanish and '
+        'return, are occluded', low=0.0, high=1.0,
+    )
+
+
+PARTS = ('all', 'long', 'occluded')
+"""The true tracks that count: all, those seen for long, those that were hidden for a while."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +85,18 @@ class TrackScores:
     def table(self) -> str:
         """Return the scores as text."""
         rows: list[tuple[Value, ...]] = [
-            (name, scores.tracks, *(100 * v for v in dataclasses.astuple(scores)[1:]))
+            (name, scores.tracks, *percent(scores))
             for name, scores in [*self.by_class.items(), ('mean of the present', self.mean)]
         ]
-        headers = ('class', 'tracks', 'AP [%]', 'AP50 [%]', 'AP75 [%]', 'AR1 [%]', 'AR10 [%]')
-        return f'{format_table(headers, rows)}\nid switches: {self.id_switches}'
+        return f'{format_table(("class", *HEADERS), rows)}\nid switches: {self.id_switches}'
+
+
+HEADERS = ('tracks', 'AP [%]', 'AP50 [%]', 'AP75 [%]', 'AR1 [%]', 'AR10 [%]')
+
+
+def percent(scores: ClassScores) -> list[float]:
+    """Return AP, AP50, AP75, AR1 and AR10 in percent."""
+    return [100 * value for value in dataclasses.astuple(scores)[1:]]
 
 
 class TrackEvaluation:
@@ -122,9 +138,18 @@ class TrackEvaluation:
         """
         self._videos.setdefault(video, TrackOverlaps()).add(true_id, true_class, tracks)
 
-    def scores(self) -> TrackScores:
-        """Return the scores of everything added so far."""
-        by_class = {c.name: self._score(c.id) for c in self._classes}
+    def scores(self, part: str = 'all') -> TrackScores:
+        """
+        Return the scores of everything added so far.
+
+        Parameters
+        ----------
+        part
+            One of `PARTS`; true tracks of another part are neither hits nor misses, but every
+            prediction that finds no true track counts.
+
+        """
+        by_class = {c.name: self._score(c.id, part) for c in self._classes}
         present = [dataclasses.astuple(s)[1:] for s in by_class.values() if s.tracks]
         values = np.mean(present, 0).tolist() if present else [float('nan')] * 5
         mean = ClassScores(sum(s.tracks for s in by_class.values()), *values)
@@ -133,97 +158,56 @@ class TrackEvaluation:
             count
             for video in self._videos.values()
             for truth, count in video.switches.items()
-            if video.true_class(truth) in ids and not self._is_small(video.true_largest[truth])
+            if video.true_class(truth) in ids and self._counts(video, truth, part)
         )
         return TrackScores(mean, by_class, switches)
+
+    def table(self) -> str:
+        """Return the scores of each class and part as text."""
+        scores = {part: self.scores(part) for part in PARTS}
+        rows: list[tuple[Value, ...]] = [
+            (part, s.mean.tracks, *percent(s.mean), s.id_switches) for part, s in scores.items()]
+        parts = format_table(('part', *HEADERS, 'id switches'), rows)
+        return f'{scores["all"].table()}\n\n{parts}'
 
     def _is_small(self, largest: int) -> bool:
         return largest < self._config.min_pixels
 
-    def _score(self, class_id: int) -> ClassScores:
-        matched = [self._match(video, class_id) for video in self._videos.values()]
+    def _counts(self, video: TrackOverlaps, truth: int, part: str) -> bool:
+        """Tell whether a true track is large enough and of a part."""
+        config = self._config
+        if self._is_small(video.true_largest[truth]):
+            return False
+        if part == 'long':
+            return len(video.true_history[truth]) >= config.long_frames
+        if part == 'occluded':
+            return video.hidden_share(truth, config.min_pixels) >= config.hidden_share
+        return True
+
+    def _score(self, class_id: int, part: str) -> ClassScores:
+        matched = [self._match(video, class_id, part) for video in self._videos.values()]
         count = sum(m.true_count for m in matched)
         if not count:
             return ClassScores(0, *[float('nan')] * 5)
-        precision, _ = _precision_recall(matched, count, MOST_TRACKS)
-        ar1, ar10 = (_precision_recall(matched, count, limit)[1].mean() for limit in (1, 10))
+        precision, _ = precision_recall(matched, count, MOST_TRACKS)
+        ar1, ar10 = (precision_recall(matched, count, limit)[1].mean() for limit in (1, 10))
         by_threshold = precision.mean(1)
         return ClassScores(
             count, float(by_threshold.mean()), float(by_threshold[0]), float(by_threshold[5]),
             float(ar1), float(ar10),
         )
 
-    def _match(self, video: TrackOverlaps, class_id: int) -> _Matches:
+    def _match(self, video: TrackOverlaps, class_id: int, part: str) -> Matches:
         truths = [t for t in video.true_area if video.true_class(t) == class_id]
-        small = np.array([self._is_small(video.true_largest[t]) for t in truths], bool)
+        other = np.array([not self._counts(video, t, part) for t in truths], bool)
         scored = [(video.predicted_class(t), t) for t in video.predicted_tracks]
         best = sorted(
             ((score, track) for (found, score), track in scored if found == class_id),
             key=lambda item: -item[0],
         )[:MOST_TRACKS]
         tracks = [track for _, track in best]
-        hit, ignored = _match_tracks(video.iou(tracks, truths), small)
+        hit, ignored = match_tracks(video.iou(tracks, truths), other)
         unmatched_small = [self._is_small(video.predicted_largest[t]) for t in tracks]
         ignored |= ~hit & np.array(unmatched_small, bool)
         score = np.array([score for score, _ in best])
-        return _Matches(score, hit & ~ignored, ignored, int((~small).sum()))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Matches:
-    """Predicted tracks of one class and video, best first, at each of the IoU thresholds."""
-
-    score: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
-    true_count: int
-
-
-def _match_tracks(iou: np.ndarray, small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Match greedily, best prediction first, as COCO does: true tracks that count come first.
-
-    Parameters
-    ----------
-    iou
-        (P, T) track IoU, best prediction first.
-    small
-        (T,) bool: true tracks that do not count.
-
-    Returns
-    -------
-    hit, ignored : np.ndarray
-        (thresholds, P) bool: matched at all, and matched to a true track that does not count.
-
-    """
-    hit, ignored = (np.zeros((len(IOU_THRESHOLDS), len(iou)), bool) for _ in range(2))
-    for level, threshold in enumerate(IOU_THRESHOLDS):
-        free = set(range(len(small)))
-        for prediction, row in enumerate(iou):
-            candidates = [(not small[t], row[t], t) for t in free if row[t] >= threshold - 1e-10]
-            if candidates:
-                counts, _, truth = max(candidates)
-                free.remove(truth)
-                hit[level, prediction], ignored[level, prediction] = True, not counts
-    return hit, ignored
-
-
-def _precision_recall(
-    matched: list[_Matches], true_count: int, limit: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return precision (thresholds, 101) at the recalls, and the final recall (thresholds,)."""
-    score = np.concatenate([m.score[:limit] for m in matched])
-    order = np.argsort(-score, kind='stable')
-    hit = np.concatenate([m.hit[:, :limit] for m in matched], 1)[:, order]
-    ignored = np.concatenate([m.ignored[:, :limit] for m in matched], 1)[:, order]
-    hits, misses = np.cumsum(hit, 1), np.cumsum(~hit & ~ignored, 1)
-    precision = np.zeros((len(hits), len(RECALLS)))
-    recall = hits / true_count
-    if len(score) == 0:
-        return precision, np.zeros(len(hits))
-    envelope = np.maximum.accumulate((hits / np.maximum(hits + misses, 1))[:, ::-1], 1)[:, ::-1]
-    for level in range(len(hits)):
-        position = np.searchsorted(recall[level], RECALLS, side='left')
-        reached = position < len(score)
-        precision[level, reached] = envelope[level, position[reached]]
-    return precision, recall[:, -1]
+        return Matches(score, hit & ~ignored, ignored, int((~other).sum()))

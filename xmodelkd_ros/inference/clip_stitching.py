@@ -116,8 +116,8 @@ class Stitcher:
             return np.full(len(found.score), -1)
         shared = len(self._masks)
         iou = _overlaps(found.masks[:shared], self._masks)
-        there = _seen(found.masks[:shared]).any(0)[:, None] & _seen(self._masks).any(0)
-        possible = ~there | (iou > 0.1)
+        here, known = (np.logical_or.reduce(_seen(m)) for m in (found.masks[:shared], self._masks))
+        possible = ~(here[:, None] & known) | (iou > 0.1)
         possible &= start - self._stamp <= self._config.max_age * 1e9
         affinity = found.embedding @ self._embedding.T + iou
         cost = np.where(possible, -affinity, np.inf)
@@ -151,7 +151,8 @@ class Stitcher:
 
 def _seen(masks: np.ndarray) -> np.ndarray:
     """Return (L, N) bool: which have any cell. masks: L x N x h x w."""
-    return np.asarray(masks.any(3).any(2))
+    seen: np.ndarray = np.logical_or.reduce(masks, (2, 3))
+    return seen
 
 
 def _overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ def evaluate_video(
     bags: Sequence[str | Path], model: Path, device: str, cache: Path
 ) -> str:
     """
-    Return AP, AP50, AP75, AR1, AR10 by class, and the id switches, as a table.
+    Return AP, AP50, AP75, AR1, AR10 by class and by part, and the id switches, as tables.
 
     Parameters
     ----------
@@ -52,4 +52,4 @@ def evaluate_video(
                 tracks = tracker.update(found, picture.stamp)
                 video = f'{drive.folder}/{camera}'
                 evaluation.add(video, picture.instance, picture.label, tracks)
-    return evaluation.scores().table()
+    return evaluation.table()
