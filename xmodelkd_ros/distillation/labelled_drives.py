@@ -11,16 +11,11 @@ import numpy as np
 import yaml
 
 from .dataset import FrameSource
-from .records import CLASS_COUNT, DistillationFrame, PointViews
+from .point_views import no_views
+from .records import DistillationFrame
 from ..errors import ConfigurationError, MessageError
 from ..labels import ID_BY_NAME, ID_FROM_RAW
 from ..training.cache import CachedDrive
-
-_NO_VIEWS = PointViews(
-    np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.float32),
-    np.zeros(0, np.float32), np.zeros((0, 1), np.float16), np.zeros((0, CLASS_COUNT), np.float16),
-    (),
-)
 
 
 class LidarDrive:
@@ -31,18 +26,21 @@ class LidarDrive:
     ----------
     drive
         From `training.cache.cached_drives`.
+    feature_size
+        Width of a teacher's features, where drives that it looked at are used beside this one.
 
     """
 
-    def __init__(self, drive: CachedDrive) -> None:
-        self.drive = drive
+    def __init__(self, drive: CachedDrive, feature_size: int = 0) -> None:
+        self.drive, self.feature_size = drive, feature_size
 
     def __len__(self) -> int:
         return len(self.drive)
 
     def frame(self, index: int) -> DistillationFrame:
         """Return a sweep without views."""
-        return DistillationFrame(self.drive.cloud(index), _NO_VIEWS, None, None)
+        views = no_views((), self.feature_size, True)
+        return DistillationFrame(self.drive.cloud(index), views, None, None)
 
 
 class AnnotatedDrive:

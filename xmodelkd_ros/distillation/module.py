@@ -59,6 +59,15 @@ class Student(nn.Module):
             self.embed_point = nn.Linear(head, EMBEDDING)
             self.embed_view = nn.Linear(width, EMBEDDING)
 
+    def channels(self, batch: DistillationBatch) -> dict[str, Tensor]:
+        """Return the (M,) best class by name: 'student', and 'fused' where there are views."""
+        network = self.network
+        hidden = network.hidden(network.cells(batch.image), batch.cell, batch.features)
+        found = {'student': network.score(hidden).argmax(0)}
+        if hasattr(self, 'fusion'):
+            found['fused'] = self.fusion.score(self.fusion(hidden, batch.views)).argmax(0)
+        return found
+
 
 class DistillationModule(lightning.LightningModule):
     """
@@ -90,9 +99,9 @@ class DistillationModule(lightning.LightningModule):
         self.config, self.classes = config, tuple(classes)
         self.student = Student(config, len(self.classes), view_features)
         self.register_buffer('weight', weight)
-        self.confusion = nn.ModuleDict({
+        self.confusion: Any = nn.ModuleDict({
             name: MulticlassConfusionMatrix(len(self.classes), ignore_index=IGNORED)
-            for name in ('miou', 'miou_fused')
+            for name in ('student', *(['fused'] if config.mode == 'xmodelkd' else []))
         })
 
     def on_train_batch_start(self, batch: DistillationBatch, index: int) -> None:
@@ -175,24 +184,18 @@ class DistillationModule(lightning.LightningModule):
 
     def validation_step(self, batch: DistillationBatch, index: int) -> None:
         """Count true against predicted classes, of the LiDAR alone and with the cameras."""
-        network = self.student.network
-        hidden = network.hidden(network.cells(batch.image), batch.cell, batch.features)
-        self.confusion['miou'].update(network.score(hidden).argmax(0), batch.target)
-        if self.config.mode == 'xmodelkd':
-            fused = self.student.fusion(hidden, batch.views)
-            channel = self.student.fusion.score(fused).argmax(0)
-            self.confusion['miou_fused'].update(channel, batch.target)
+        for name, channel in self.student.channels(batch).items():
+            self.confusion[name].update(channel, batch.target)
 
     def on_validation_epoch_end(self) -> None:
         """Log the IoU of each class and their mean over the classes that are there, in percent."""
         for name, confusion in self.confusion.items():
-            if name == 'miou' or self.config.mode == 'xmodelkd':
-                iou = 100 * intersection_over_union(confusion.compute())
-                self.log(name, iou.nanmean(), prog_bar=True)
-                if name == 'miou':
-                    names = (f'iou/{row.name}' for row in self.classes)
-                    self.log_dict(dict(zip(names, iou, strict=True)))
+            iou = 100 * intersection_over_union(confusion.compute())
             confusion.reset()
+            self.log('miou' if name == 'student' else 'miou_fused', iou.nanmean(), prog_bar=True)
+            if name == 'student':
+                names = (f'iou/{row.name}' for row in self.classes)
+                self.log_dict(dict(zip(names, iou, strict=True)))
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases and norms do not decay."""

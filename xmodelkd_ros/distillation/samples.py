@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .point_views import no_views
 from .pseudo_labels import trust, vote
 from .records import DistillationFrame, PointViews
 from ..labels import SemanticClass
@@ -102,6 +103,8 @@ class SampleMaker:
         How sweeps are varied; None gives them as they are.
     points
         Points drawn from a sweep, 0 for all; those of which something is known come first.
+    views
+        Whether samples hold what images say.
 
     """
 
@@ -112,9 +115,10 @@ class SampleMaker:
         floor: float,
         augmentation: PointAugmentation | None = None,
         points: int = 0,
+        views: bool = True,
     ) -> None:
         self.projection, self.classes, self.floor = RangeProjection(view), tuple(classes), floor
-        self.augmentation, self.points = augmentation, points
+        self.augmentation, self.points, self.views = augmentation, points, views
         self._target_of_id = np.full(65536, IGNORED, np.int64)
         self._target_of_id[[c.id for c in classes]] = np.arange(len(classes))
 
@@ -141,7 +145,6 @@ class SampleMaker:
 
         """
         cloud = frame.cloud
-        target, guess, sure = self.targets(frame, labelled, labels)
         kept = np.flatnonzero(np.isfinite(cloud.points).all(1))
         points, intensity = cloud.points[kept], cloud.intensity
         intensity = None if intensity is None else intensity[kept]
@@ -151,32 +154,58 @@ class SampleMaker:
             kept = kept[left]
         strength = None if intensity is None else torch.from_numpy(intensity)
         seen = self.projection(torch.from_numpy(points), strength)
-        known = (target >= 0) | (sure > 0)
-        known[frame.views.point] = True
-        index = self._drawn(np.flatnonzero(seen.inside.numpy()), known[kept], rng)
-        rows = torch.from_numpy(index)
-        kept = kept[index]
+        label = cloud.label if labelled else None
+        views = frame.views if self.views else no_views((), 0, False)
+        index = self._drawn(
+            np.flatnonzero(seen.inside.numpy()), self._known(frame, label, labels)[kept], rng)
+        kept, rows = kept[index], torch.from_numpy(index)
+        views = select_views(views, kept, len(cloud.points))
+        target, guess, sure = self.targets(
+            len(kept), views, None if label is None else label[kept],
+            None if labels is None else PointLabels(labels.label[kept], labels.confidence[kept]))
         return DistillationBatch(
-            seen.image[None], seen.cell[rows], seen.features[:, rows],
+            seen.image[None], seen.cell[rows], seen.features.index_select(1, rows),
             torch.from_numpy(points[index]), torch.zeros(len(index), dtype=torch.int64),
-            *(torch.from_numpy(values[kept]) for values in (target, guess, sure)),
-            views_of(frame.views, kept, len(cloud.points)),
-        )
+            torch.from_numpy(target), torch.from_numpy(guess), torch.from_numpy(sure),
+            as_tensors(views))
 
     def targets(
-        self, frame: DistillationFrame, labelled: bool, labels: PointLabels | None = None
+        self, count: int, views: PointViews, label: np.ndarray | None,
+        labels: PointLabels | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (N,) true classes, (N,) guessed classes and (N,) how much these are trusted."""
-        count = len(frame.cloud.points)
-        guess, confidence = vote(frame.views, count, self.classes)
+        """
+        Return true classes, guessed classes, and how much these are trusted, (count,) each.
+
+        Parameters
+        ----------
+        count
+            Number of points.
+        views
+            Of these points.
+        label
+            (count,) true class ids, or None.
+        labels
+            What a student says.
+
+        """
+        guess, confidence = vote(views, count, self.classes)
         if labels is not None:
             silent = guess < 0
             guess = np.where(silent, self._target_of_id[labels.label], guess)
             confidence = np.where(silent, labels.confidence, confidence)
         target = np.full(count, IGNORED, np.int64)
-        if labelled and frame.cloud.label is not None:
-            target = self._target_of_id[frame.cloud.label]
+        if label is not None:
+            target = self._target_of_id[label]
         return target, guess, trust(confidence, self.floor)
+
+    def _known(
+        self, frame: DistillationFrame, label: np.ndarray | None, labels: PointLabels | None
+    ) -> np.ndarray:
+        """Return of which points something is known."""
+        known = np.full(len(frame.cloud.points), labels is not None)
+        if self.views:
+            known[frame.views.point] = True
+        return known if label is None else known | (self._target_of_id[label] >= 0)
 
     def _drawn(
         self, inside: np.ndarray, known: np.ndarray, rng: np.random.Generator
@@ -192,7 +221,7 @@ class SampleMaker:
         return np.sort(np.concatenate([told, more]))
 
 
-def views_of(views: PointViews, kept: np.ndarray, count: int) -> Views:
+def select_views(views: PointViews, kept: np.ndarray, count: int) -> PointViews:
     """
     Return the views of some points, numbered anew.
 
@@ -206,12 +235,20 @@ def views_of(views: PointViews, kept: np.ndarray, count: int) -> Views:
         Number of points before.
 
     """
-    place = np.full(count, -1, np.int64)
-    place[kept] = np.arange(len(kept))
+    place = np.full(count, -1, np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
     point = place[views.point]
     rows = np.flatnonzero(point >= 0)
-    probability = np.zeros((len(rows), SAID), np.float16)
-    if views.probability is not None:
-        probability = views.probability[rows]
-    return Views(*(torch.from_numpy(values) for values in (
-        point[rows], views.feature[rows], probability, views.depth[rows], views.delay[rows])))
+    probability = None if views.probability is None else views.probability[rows]
+    return PointViews(
+        point[rows], views.view[rows], views.depth[rows], views.delay[rows], views.feature[rows],
+        probability, views.names)
+
+
+def as_tensors(views: PointViews) -> Views:
+    """Return views as the fusion encoder takes them."""
+    probability = views.probability
+    if probability is None:
+        probability = np.zeros((len(views), SAID), np.float16)
+    arrays = (views.point.astype(np.int64), views.feature, probability, views.depth, views.delay)
+    return Views(*map(torch.from_numpy, arrays))

@@ -12,10 +12,12 @@ from .config import DistillConfig
 from .module import DistillationModule, Student
 from ..config import to_mapping
 from ..errors import CheckpointError
+from ..labels import SemanticClass
 from ..networks.checkpoint import (
     Checkpoint,
     checkpoint_kind,
     load_checkpoint,
+    load_config,
     load_weights,
     save_checkpoint,
 )
@@ -82,6 +84,29 @@ def load_start(student: Student, path: str) -> None:
     load_weights(student.network, _part(checkpoint, 'network.'), path)
     if hasattr(student, 'fusion'):
         load_weights(student.fusion, _part(checkpoint, 'fusion.'), path)
+
+
+def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:
+    """
+    Return the networks of a checkpoint of kind 'point' or 'fused', its range view and classes.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be used.
+
+    """
+    checkpoint = load_checkpoint(path, 'fused' if checkpoint_kind(path) == 'fused' else 'point')
+    sizes = checkpoint.network
+    fused = checkpoint.kind == 'fused'
+    values = {'network': sizes['point'], 'fusion': sizes['fusion']} if fused else {
+        'network': sizes}
+    config = load_config(
+        DistillConfig, {**values, 'mode': 'xmodelkd' if fused else 'none'}, path)
+    student = Student(config, len(checkpoint.classes), sizes['view_features'] if fused else 0)
+    load_start(student, str(path))
+    view = load_config(RangeViewConfig, checkpoint.preprocessing, path)
+    return student, view, checkpoint.classes
 
 
 def halves(module: nn.Module) -> dict[str, Tensor]:

@@ -74,7 +74,8 @@ def distil(
     view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
     labelled, others = split(drives, config)
     make = SampleMaker(
-        view, POINT_CLASSES, config.losses.floor, config.augmentation, config.points)
+        view, POINT_CLASSES, config.losses.floor, config.augmentation, config.points,
+        config.mode != 'none')
     weight = class_weights(_counts([*labelled, *others], make, config))
     width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
     module = DistillationModule(config, POINT_CLASSES, weight, width)
@@ -132,7 +133,9 @@ def _counts(places: Sequence[Place], make: SampleMaker, config: DistillConfig) -
     """Return (C,) how many points each class has, true or guessed, on some of the sweeps."""
     totals = np.zeros(len(make.classes))
     for place in places[::max(1, len(places) // _COUNTED)]:
-        target, guess, trusted = make.targets(place.drive.frame(place.index), place.labelled)
+        frame = place.drive.frame(place.index)
+        target, guess, trusted = make.targets(
+            len(frame.cloud.points), frame.views, frame.cloud.label if place.labelled else None)
         totals += np.bincount(target[target >= 0], minlength=len(totals))
         if config.mode == 'xmodelkd':
             open_ = (target < 0) & (guess >= 0)

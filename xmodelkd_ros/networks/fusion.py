@@ -118,7 +118,8 @@ class FusionEncoder(nn.Module):
 
     def fuse(self, own: Tensor, seen: Tensor, point: Tensor) -> Tensor:
         """own: M x P. seen: V x width. point: V, ascending. Output: M x width."""
-        query, key = self._split(self.query(own)[point]), self._split(self.key(seen))
+        query = self._split(self.query(own).index_select(0, point))
+        key = self._split(self.key(seen))
         score = (query * key).sum(2) / query.shape[2] ** 0.5
         share = softmax_with_nothing(score.float(), self.nothing(own).float(), point)
         value = (self._split(self.value(seen)).float() * share[:, :, None]).flatten(1)
@@ -156,6 +157,6 @@ def softmax_with_nothing(score: Tensor, nothing: Tensor, point: Tensor) -> Tenso
     """
     index = point[:, None].expand_as(score)
     highest = nothing.detach().scatter_reduce(0, index, score.detach(), 'amax')
-    raised = (score - highest[point]).exp()
+    raised = (score - highest.index_select(0, point)).exp()
     total = (nothing - highest).exp().index_add(0, point, raised)
-    return raised / total[point]
+    return raised / total.index_select(0, point)
