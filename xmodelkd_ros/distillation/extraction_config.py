@@ -26,7 +26,7 @@ class ExtractionConfig:
     longest_gap: float = setting(
         0.5, 'Longest time between sweeps that odometry is carried over.', unit='s', low=0)
     distance: float = setting(
-        1.0, 'Way from one keyframe to the next, unless it turns before.', unit='m', low=0)
+        0.5, 'Way from one keyframe to the next, unless it turns before.', unit='m', low=0)
     angle: float = setting(
         10.0, 'Turn from one keyframe to the next, unless it moves before.', unit='deg', low=0,
         high=180)

@@ -100,6 +100,7 @@ def _beam_spacing(elevation: np.ndarray) -> float:
     """Return the widest gap between the elevations of the middle nine tenths of returns, deg."""
     if len(elevation) == 0:
         return 0.0
-    low, high = np.percentile(elevation, (5, 95))
-    tenths = np.unique((elevation[(elevation >= low) & (elevation <= high)] * 10).astype(np.int64))
-    return 0.1 * float(np.diff(tenths).max(initial=0))
+    counts = np.bincount(((elevation + 90) * 10).astype(np.int64))
+    share = counts.cumsum() / len(elevation)
+    middle = counts[np.searchsorted(share, 0.05):np.searchsorted(share, 0.95) + 1]
+    return 0.1 * float(np.diff(np.flatnonzero(middle)).max(initial=0))

@@ -47,7 +47,8 @@ def sample_bilinear(image: np.ndarray, pairing: Pairing) -> np.ndarray:
     top = np.minimum(v.astype(np.int64), max(height - 2, 0))
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     broadcast = (-1, *[1] * (image.ndim - 2))
-    share_u, share_v = (u - left).reshape(broadcast), (v - top).reshape(broadcast)
+    share_u = (u - left).astype(np.float32).reshape(broadcast)
+    share_v = (v - top).astype(np.float32).reshape(broadcast)
     upper = image[top, left] * (1 - share_u) + image[top, right] * share_u
     lower = image[bottom, left] * (1 - share_u) + image[bottom, right] * share_u
     return (upper * (1 - share_v) + lower * share_v).astype(np.float32)
