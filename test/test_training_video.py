@@ -24,7 +24,7 @@ from xmodelkd_ros.networks.video_network import (
 from xmodelkd_ros.records import Picture
 from xmodelkd_ros.training.video_association import association_loss
 from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationConfig
-from xmodelkd_ros.training.video_clips import collate
+from xmodelkd_ros.training.video_clips import ClipDataset, collate, VideoClipConfig
 from xmodelkd_ros.training.video_losses import (
     heat_loss,
     mask_losses,
@@ -34,6 +34,7 @@ from xmodelkd_ros.training.video_losses import (
     VideoLossConfig,
     vote_loss,
 )
+from xmodelkd_ros.training.video_paste import paste
 from xmodelkd_ros.training.video_samples import MaskSamples, sample_masks
 from xmodelkd_ros.training.video_targets import heat_targets, make_targets, stack_targets
 
@@ -261,6 +262,62 @@ def test_augmentation_moves_picture_and_truth_alike(seed):
         road = shrunk(result.instance == 999)
         outside = ~rim & road  # the rim of the picture mixes with what is around it
         assert (result.rgb[outside] < 60).all()
+
+
+def test_a_pasted_instance_moves_sideways_and_stays_behind_nearer_ones():
+    clip = [scene((4, CAR, 0, 30, 40, 60)), scene((4, CAR, 10, 30, 50, 60))]
+    donor = [scene((4, PERSON, 60, 10, 70, 40)), scene((5, CAR, 60, 10, 70, 40))]
+    first, second = paste(clip, donor, 4, -35)
+    fresh, = set(first.instance.flat) - {4, 999}
+    expected = scene((1000, PERSON, 25, 10, 35, 40), (4, CAR, 0, 30, 40, 60))
+    assert fresh == 1000  # one more than the greatest id of the clip
+    for name in ('label', 'instance'):
+        np.testing.assert_array_equal(getattr(first, name), getattr(expected, name))
+    np.testing.assert_array_equal(first.rgb[10:30, 25:35], donor[0].rgb[10:30, 60:70])
+    np.testing.assert_array_equal(first.rgb[30:], clip[0].rgb[30:])
+    assert second is clip[1]  # the donor's second picture does not show it
+
+
+def test_a_pasted_instance_covers_farther_ones_and_may_leave_the_picture():
+    clip, donor = [scene((4, CAR, 70, 5, 90, 20))], [scene((7, PERSON, 40, 10, 60, 40))]
+    pasted, = paste(clip, donor, 7, 45)
+    assert (pasted.instance[10:40, 85:] == 1000).all()
+    assert (pasted.instance == 1000).sum() == 30 * 11
+    assert (pasted.instance == 4).sum() == 20 * 15 - 5 * 10
+    assert (pasted.label[pasted.instance == 1000] == PERSON).all()
+
+
+class Drive:
+    """Pictures in memory, as a cached drive."""
+
+    cameras = ('front',)
+
+    def __init__(self, *pictures):
+        self.pictures = pictures
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def picture(self, index, camera):
+        return self.pictures[index]
+
+
+def test_clips_show_rare_classes_as_often_as_common_ones():
+    cars = [(k, CAR, 20 * k - 20, 8, 20 * k - 8, 24) for k in range(1, 5)]
+    person = (9, PERSON, 96, 30, 108, 60)
+    drive = Drive(scene(*cars, size=(64, 128)), scene(person, size=(64, 128)))
+    plain = VideoAugmentationConfig(0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    config = VideoClipConfig(
+        64, 32, 0, 16, balance=1.0, anywhere=0.0, paste=0.0, augmentation=plain)
+    torch.manual_seed(0)
+    samples = [ClipDataset([drive], 200, config)[k][1][0] for k in range(200)]
+    shown = [set(targets.channel.tolist()) for targets in samples]
+    assert all(shown)
+    persons = sum(3 in channels for channels in shown)
+    assert 70 < persons < 130
+    pasting = dataclasses.replace(config, balance=0.0, paste=1.0)
+    targets = [ClipDataset([drive], 50, pasting)[k][1][0] for k in range(50)]
+    assert sum(len(set(t.identity.tolist()) - {1, 2, 3, 4, 9}) for t in targets) > 40
 
 
 def moving_clip():

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from .cache import CachedDrive
 from .video_augmentation import augment, VideoAugmentationConfig
+from .video_paste import paste, truth
 from .video_targets import InstanceTargets, make_targets, stack_targets
 from ..config import setting
 from ..labels import THING_CLASSES
@@ -32,6 +33,8 @@ class VideoClipConfig:
         low=0.0, high=1.0)
     anywhere: float = setting(
         0.1, 'share of clips that show any part of any picture', low=0.0, high=1.0)
+    paste: float = setting(
+        0.3, 'share of clips with an instance of another clip pasted in', low=0.0, high=1.0)
     augmentation: VideoAugmentationConfig = setting(
         VideoAugmentationConfig(), 'how clips are changed')
 
@@ -65,6 +68,10 @@ class ClipBatch:
 
 
 Sample = tuple[list[np.ndarray], list[InstanceTargets]]
+Place = tuple[int, str, int]
+"""Drive, camera and frame."""
+Focus = tuple[float, float]
+"""x, y in pixels."""
 
 
 class ClipDataset(Dataset[Sample]):
@@ -83,6 +90,8 @@ class ClipDataset(Dataset[Sample]):
         Pixels per cell of the masks to learn.
 
     """
+
+    _count = 2  # pictures of a clip
 
     def __init__(
         self,
@@ -104,24 +113,43 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         random = np.random.default_rng([int(torch.randint(2**31, ())), index])
-        (drive, camera, frame), focus = self._draw(random)
-        gap = int(random.integers(self._config.max_gap + 1)) * random.choice((-1, 1))
-        other = int(np.clip(frame + gap, 0, len(self._drives[drive]) - 1))
-        pictures = [self._drives[drive].picture(k, camera) for k in (frame, other)]
-        clip = [picture for picture in pictures if picture is not None]
+        place, focus = self._draw(random)
+        clip = self._clip(place, self._count, random)
+        if random.random() < self._config.paste:
+            clip, focus = self._pasted(clip, focus, random)
         size = (self._config.height, self._config.width)
         clip = augment(clip, size, self._config.augmentation, random, focus)
         targets = [_targets(p, self._config.min_area, self._mask_stride) for p in clip]
         return [p.rgb for p in clip], targets
 
-    def _draw(
-        self, random: np.random.Generator
-    ) -> tuple[tuple[int, str, int], tuple[float, float] | None]:
+    def _draw(self, random: np.random.Generator) -> tuple[Place, Focus | None]:
         """Return a picture, and the place in it of an instance to show."""
         if not len(self._instances) or random.random() < self._config.anywhere:
             return self._places[random.integers(len(self._places))], None
-        place, _, x, y = self._instances[random.choice(len(self._chance), p=self._chance)]
+        place, _, x, y, _ = self._instances[random.choice(len(self._chance), p=self._chance)]
         return self._places[place], (float(x), float(y))
+
+    def _clip(self, place: Place, count: int, random: np.random.Generator) -> list[Picture]:
+        """Return pictures around one of a drive, evenly spaced in time, itself the first."""
+        drive, camera, frame = self._drives[place[0]], *place[1:]
+        gap = int(random.integers(self._config.max_gap + 1)) * random.choice((-1, 1))
+        wanted = np.clip(frame + gap * np.arange(count), 0, len(drive) - 1)
+        pictures = [drive.picture(int(k), camera) for k in wanted]
+        return [picture for picture in pictures if picture is not None]
+
+    def _pasted(
+        self, clip: list[Picture], focus: Focus | None, random: np.random.Generator
+    ) -> tuple[list[Picture], Focus | None]:
+        """Return the clip with an instance of another one, and where that is."""
+        if not len(self._instances):
+            return clip, focus
+        place, _, x, y, identity = self._instances[
+            random.choice(len(self._chance), p=self._chance)]
+        donor = self._clip(self._places[place], len(clip), random)
+        if len(donor) < len(clip) or donor[0].rgb.shape != clip[0].rgb.shape:
+            return clip, focus
+        column = int(random.integers(clip[0].rgb.shape[1]))
+        return paste(clip, donor, int(identity), column - int(x)), (float(column), float(y))
 
 
 def collate(samples: Sequence[Sample]) -> ClipBatch:
@@ -136,27 +164,23 @@ def collate(samples: Sequence[Sample]) -> ClipBatch:
 
 
 def _targets(picture: Picture, min_area: int, mask_stride: int = 2) -> InstanceTargets:
-    if picture.label is None or picture.instance is None:
-        raise ValueError('a training picture has no true labels')
-    return make_targets(
-        picture.label, picture.instance, THING_CLASSES, min_area, mask_stride=mask_stride
-    )
+    return make_targets(*truth(picture), THING_CLASSES, min_area, mask_stride=mask_stride)
 
 
 def _survey(
     drives: Sequence[CachedDrive], min_area: int
-) -> tuple[list[tuple[int, str, int]], np.ndarray]:
-    """Return drive, camera, frame of each picture; (I, 4) place, channel, x, y of instances."""
-    places: list[tuple[int, str, int]] = []
-    instances = [np.zeros((0, 4), np.int64)]
+) -> tuple[list[Place], np.ndarray]:
+    """Return drive, camera, frame of P pictures; (I, 5) place, channel, x, y, id of instances."""
+    places: list[Place] = []
+    instances = [np.zeros((0, 5), np.int64)]
     for number, drive in enumerate(drives):
         for camera in drive.cameras:
             for frame in range(len(drive)):
                 picture = drive.picture(frame, camera)
                 if picture is not None and picture.label is not None:
                     found = _targets(picture, min_area, STRIDE)
-                    place = np.full(len(found.channel), len(places))
-                    x, y = STRIDE * found.peak.numpy().T
-                    instances.append(np.stack([place, found.channel.numpy(), x, y], 1))
+                    channel, identity = found.channel.numpy(), found.identity.numpy()
+                    place, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T
+                    instances.append(np.stack([place, channel, *at, identity], 1))
                     places.append((number, camera, frame))
     return places, np.concatenate(instances)
