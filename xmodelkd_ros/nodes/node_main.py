@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from .allocator import keep_freed_memory
 from ..errors import XModelKDError
 
 
@@ -32,6 +33,7 @@ def run_node(
     `destroy_node` is where it closes files. SIGINT and SIGTERM are an orderly end (code 0);
     an XModelKDError, at the start or in a callback, is one FATAL line and its exit code.
     """
+    keep_freed_memory()
     # rclpy's own handlers end the middleware under the feet of callbacks and threads.
     options = SignalHandlerOptions.NO
     interrupted = Future()

@@ -15,7 +15,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 import torch
 
-from .allocator import keep_freed_memory
 from .calibration_file import read_calibration_file
 from .diagnostics import Diagnostics
 from .logbook import Logbook
@@ -127,7 +126,6 @@ class PerceptionNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    keep_freed_memory()
     return run_node(_started, args)
 
 
