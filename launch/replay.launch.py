@@ -30,6 +30,7 @@ ARGUMENTS = {
     'loop': ('false', 'start again at the end'),
     'lossless': ('false', 'wait for the labels of each cloud before the next one is played'),
     'record': ('', 'bag to record the results to'),
+    'topics': ('', 'what to record, as /diagnostics,/tf; empty for all results'),
     'report': ('', 'JSON file for the times from clouds to their labels'),
     'use_sim_time': ('true', 'take the time from the bag'),
 }
@@ -60,6 +61,8 @@ def start(context):
     given = values['cameras'].strip('[]').replace(' ', '')
     cameras = [name for name in given.split(',') if name] or list(topics)
     compressed = any(topics.get(name, '').endswith('/compressed') for name in cameras)
+    recorded = [name for name in values['topics'].split(',') if name] or [
+        *results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     perception = PathJoinSubstitution(
         [FindPackageShare('xmodelkd_ros'), 'launch', 'perception.launch.py'])
     return [
@@ -68,10 +71,10 @@ def start(context):
             'transport': 'compressed' if compressed else 'raw',
             'use_sim_time': values['use_sim_time'],
         }.items()),
-        *(record(values['record'], cameras) if values['record'] else ()),
+        *(record(values['record'], recorded) if values['record'] else ()),
         play(values, [
             '/points', *(topics[name] for name in cameras if name in topics),
-            *(results_of(cameras) if values['record'] else ()),
+            *(name for name in results_of(cameras) if values['record'] and name in recorded),
         ]),
     ]
 
@@ -98,9 +101,8 @@ def play(values, awaited):
         }])
 
 
-def record(path, cameras):
-    """Return the recorder of the results."""
-    topics = [*results_of(cameras), '/diagnostics', '/tf', '/tf_static']
+def record(path, topics):
+    """Return the recorder."""
     return [Node(
         package='xmodelkd_ros', executable='bag_recorder', name='bag_recorder', output='screen',
         parameters=[{'bag': path, 'topics': topics}])]

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.ros
 
 ROOT = Path(__file__).resolve().parents[1]
-PAIRS = 25
+PAIRS = 80
 
 SUBSCRIBER = f"""
 import time, rclpy
@@ -57,7 +57,7 @@ for count in range({PAIRS}):
     for sender, message in zip(senders, messages):
         message.header.stamp.sec = count
         sender.publish(message)
-    time.sleep(0.1)
+    time.sleep(0.05)
 time.sleep(2.0)
 """
 

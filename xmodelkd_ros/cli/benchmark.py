@@ -39,7 +39,9 @@ def main(args: Sequence[str] | None = None) -> int:
     from .benchmark_live import measure_live
     from .benchmark_stages import devices, measure_conversions, measure_simulation, measure_stages
     from ..evaluation.environment import describe_environment
+    from ..nodes.allocator import keep_freed_memory
 
+    keep_freed_memory()  # as the node does
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     bag = Path(config.bag) if config.bag else _drive_0052(out)
@@ -52,8 +54,10 @@ def main(args: Sequence[str] | None = None) -> int:
         results[key] = _said(key, measure_stages(bag, config, device))
     if config.live:
         for outputs in ('labelled cloud', 'all outputs'):
-            key = f'live node, {outputs} subscribed'
-            results[key] = _said(key, measure_live(bag, config, out, outputs == 'all outputs'))
+            measured = measure_live(bag, config, out, outputs == 'all outputs')
+            for what, section in zip(('messages', 'times'), measured, strict=True):
+                key = f'{what} of the live node, {outputs} subscribed'
+                results[key] = _said(key, section)
     if config.simulation:
         results['simulation'] = _said('simulation', measure_simulation())
     path = out / 'benchmark.json'
@@ -80,15 +84,10 @@ def _said(title: str, values: dict[str, Any]) -> dict[str, Any]:
     """Print the values of a section as a table and return them."""
     from ..evaluation.tables import format_table
 
-    columns = sorted({key for row in values.values() for key in row}, key=_column_order)
+    columns = list(dict.fromkeys(key for row in values.values() for key in row))
     rows = [[name, *(row.get(column) for column in columns)] for name, row in values.items()]
     print(f'\n{title}\n{format_table(["", *columns], rows)}', flush=True)
     return values
-
-
-def _column_order(column: str) -> tuple[int, str]:
-    known = ('p50 [ms]', 'p95 [ms]', 'p99 [ms]')
-    return (known.index(column) if column in known else len(known), column)
 
 
 if __name__ == '__main__':

@@ -10,16 +10,21 @@ from typing import Any, TYPE_CHECKING
 
 from ..bags.results import RecordedResults, times_of
 from ..errors import XModelKDError
+from ..nodes.ledger import FATES
 
 if TYPE_CHECKING:
     from .benchmark import BenchmarkConfig
 
+PERCENTILES = ('p50 [ms]', 'p95 [ms]', 'p99 [ms]')
+
+Section = dict[str, dict[str, Any]]
+
 
 def measure_live(
-    bag: Path, config: BenchmarkConfig, out: Path, record: bool
-) -> dict[str, dict[str, Any]]:
+    bag: Path, config: BenchmarkConfig, out: Path, all_outputs: bool
+) -> tuple[Section, Section]:
     """
-    Play a bag through the launched node and return what the player saw.
+    Play a bag through the launched node; return what became of the messages, and the times.
 
     Parameters
     ----------
@@ -29,8 +34,8 @@ def measure_live(
         Its camera.
     out
         Folder for the player's report and the results.
-    record
-        Whether all outputs are recorded too; else the labelled cloud alone is subscribed to.
+    all_outputs
+        Whether all outputs are recorded, else the player alone asks for the labelled cloud.
 
     """
     report, results = out / 'player.json', out / 'results'
@@ -38,24 +43,23 @@ def measure_live(
     shutil.rmtree(results, ignore_errors=True)
     arguments = {
         'bag': bag.resolve(), 'cameras': config.camera, 'report': report.resolve(),
-        'rectified': str(config.rectified).lower(),
-        **({'record': results.resolve()} if record else {}),
+        'rectified': str(config.rectified).lower(), 'record': results.resolve(),
+        'topics': '' if all_outputs else '/diagnostics',
     }
-    words = [f'{key}:={value}' for key, value in arguments.items()]
+    words = [f'{key}:={value}' for key, value in arguments.items() if value]
     done = subprocess.run(
         ['ros2', 'launch', 'xmodelkd_ros', 'replay.launch.py', *words],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode or not report.is_file():
         raise XModelKDError(f'the launch file ended with code {done.returncode}:\n{done.stdout}')
-    answers = json.loads(report.read_text())['answers']
-    rows = {'publish to labelled cloud': answers}
-    return rows | (_stages(results) if record else {})
-
-
-def _stages(results: Path) -> dict[str, dict[str, Any]]:
-    """Return the node's own times from its last diagnostics."""
     said = RecordedResults(results).diagnostics()
-    columns = ('p50 [ms]', 'p95 [ms]', 'p99 [ms]')
-    return {
-        name: dict(zip(columns, times, strict=True)) for name, times in times_of(said).items()
+    answers = json.loads(report.read_text())['answers']
+    messages = {
+        source: {fate: int(said[f'{source}.{fate}']) for fate in ('received', *FATES, 'lost')}
+        for source in ('points', f'image.{config.camera}')
     }
+    times = {'publish to labelled cloud': {key: answers[key] for key in PERCENTILES}} | {
+        name: dict(zip(PERCENTILES, values, strict=True))
+        for name, values in times_of(said).items()
+    }
+    return messages, times
