@@ -132,6 +132,22 @@ A trunk is vegetation there, and 'fence' and 'sign' go to their own names.
 CITYSCAPES_FROM_ID[[ID_BY_NAME['fence'], ID_BY_NAME['sign'], ID_BY_NAME['trunk']]] = [4, 7, 8]
 CITYSCAPES_FROM_ID[[ID_BY_NAME['bus'], ID_BY_NAME['bicycle']]] = [15, 18]
 
+# What data sets and models of road users, COCO's and YouTube-VIS's, call our things.
+_THING_SYNONYMS = {
+    'sedan': 'car', 'vehicle': 'car', 'vehical': 'car', 'pedestrian': 'person',
+    'bicyclist': 'rider', 'motorcyclist': 'rider', 'motorbike': 'bicycle', 'tram': 'bus',
+}
+
+
+def thing_id_of_name(name: str) -> int:
+    """Return our id of a thing by another's name for it, whatever the case; 0 if it is none."""
+    plain = name.strip().lower()
+    if plain in CITYSCAPES_NAMES:
+        plain = _NAME_FROM_CITYSCAPES[CITYSCAPES_NAMES.index(plain)]
+    found = ID_BY_NAME.get(_THING_SYNONYMS.get(plain, plain), 0)
+    return found if ALL_CLASSES[found].is_thing else 0
+
+
 RAW_FROM_ID = np.array([_RAW_FROM_NAME[c.name] for c in ALL_CLASSES], np.uint16)
 """(17,) uint16: raw SemanticKITTI label id (10 car, 40 road, ...) of our id."""
 

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
+from torch.nn import functional
 
 from .drive_plan import DrivePlan
 from .extraction_config import ExtractionConfig
 from .lookout import Lookout
 from .odometry import find_trajectory
 from .records import points_at_stamp
-from .sightings import Answer
 from .survey import survey_bag
 from .teachers import Teacher
 from .thing_labels import label_picture
@@ -28,8 +30,8 @@ from .thing_tracks import ThingTrackConfig, track_things
 from .things import find_things, ThingConfig, Things
 from ..config import setting
 from ..errors import CalibrationError
-from ..geometry.pairing import Pairing
-from ..records import Frame, PointLabels, View
+from ..labels import ALL_CLASSES
+from ..records import Frame, Picture, PointLabels, View
 from ..training.cache import CachedDrive, write_drive
 
 Segment = Callable[[np.ndarray, np.ndarray | None], PointLabels]
@@ -48,6 +50,8 @@ class BridgeConfig:
     odometry: str = setting(
         'auto', 'where poses are from; auto is TF, or kiss-icp where TF has none',
         choices=('auto', 'tf', 'kiss-icp'))
+    width: int = setting(640, 'width of the pictures made', unit='px', low=32, high=8192)
+    height: int = setting(192, 'height of the pictures made', unit='px', low=32, high=8192)
     things: ThingConfig = setting(ThingConfig(), 'how labelled points become things')
     tracks: ThingTrackConfig = setting(ThingTrackConfig(), 'how things are followed')
     masks: ThingMaskConfig = setting(ThingMaskConfig(), 'how points become masks')
@@ -172,12 +176,13 @@ class Bridge:
 
     def _ask(self, views: Sequence[View]) -> list[np.ndarray | None]:
         """Return the class (H, W) that the teacher gives each pixel, None without a teacher."""
-        if self._teacher is None:
+        if self._teacher is None or self._ids is None:
             return [None] * len(views)
-        outputs = self._teacher([view.picture.rgb for view in views])
+        pictures = [view.picture.rgb for view in views]
+        outputs = self._teacher(pictures)
         return [
-            _classes(Answer(output, view.picture.rgb.shape[:2], self._ids), view)
-            for view, output in zip(views, outputs, strict=True)
+            None if output.logits is None else seen_classes(output.logits, self._ids, rgb.shape)
+            for rgb, output in zip(pictures, outputs, strict=True)
         ]
 
     def _label(
@@ -187,7 +192,9 @@ class Bridge:
             view, points, sweep.label, sweep.things, sweep.track_id, sweep.class_id,
             self._config.masks, seen)
         picture = dataclasses.replace(view.picture, label=label, instance=instance)
-        return dataclasses.replace(view, picture=picture)
+        size = self._config.width, self._config.height
+        return dataclasses.replace(
+            view, picture=resize_picture(picture, *size), camera=view.camera.scaled(*size))
 
 
 def write_instances(bridge: Bridge, folder: Path, source: str, watch: Watch = iter) -> CachedDrive:
@@ -209,9 +216,38 @@ def write_instances(bridge: Bridge, folder: Path, source: str, watch: Watch = it
     return write_drive(bridge.frames(bridge.find(watch), watch), folder, source)
 
 
-def _classes(answer: Answer, view: View) -> np.ndarray | None:
-    size = view.picture.rgb.shape[:2]
-    row, column = np.indices(size).reshape(2, -1).astype(np.float32)
-    everywhere = Pairing(np.arange(len(row)), np.stack([column, row], 1), np.ones(len(row)))
-    found = answer.probabilities(everywhere)
-    return None if found is None else (1 + found.argmax(1)).reshape(size)
+def resize_picture(picture: Picture, width: int, height: int) -> Picture:
+    """Return a picture with label and instance at another size, pixels."""
+    shrinks = picture.rgb.shape[1] > width or picture.rgb.shape[0] > height
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    label, instance = (
+        None if ids is None else cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
+        for ids in (picture.label, picture.instance)
+    )
+    rgb = cv2.resize(picture.rgb, (width, height), interpolation=way)
+    return dataclasses.replace(picture, rgb=rgb, label=label, instance=instance)
+
+
+def seen_classes(logits: torch.Tensor, ids: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """
+    Return the class that a teacher gives each pixel.
+
+    Parameters
+    ----------
+    logits
+        (C, h, w) over its classes, covering the picture.
+    ids
+        (C,) our id of each; what it gives to classes of id 0 is not counted.
+    size
+        (H, W, ...) of the picture.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) int64 class ids.
+
+    """
+    ours = np.eye(len(ALL_CLASSES), dtype=np.float32)[ids][:, 1:]
+    chance = torch.tensordot(torch.from_numpy(ours).T, logits.float().cpu().softmax(0), 1)
+    enlarged = functional.interpolate(chance[None], tuple(size[:2]), mode='bilinear')[0]
+    return 1 + enlarged.argmax(0).numpy()

@@ -26,8 +26,8 @@ class ThingMaskConfig:
         0.6, 'how far from a point a mask may go, a little over the spacing of the beams',
         unit='deg', low=0.01, high=10.0)
     closing: float = setting(
-        0.8, 'gaps between points of one thing up to this are closed, as panes', unit='deg',
-        low=0.0, high=20.0)
+        0.6, 'gaps between points of one thing up to this are closed, as panes', unit='m',
+        low=0.0, high=5.0)
     extension: float = setting(
         3.0, 'how far an image teacher may enlarge a mask', unit='deg', low=0.0, high=180.0)
     edges: bool = setting(True, 'let the edges of the picture decide between points')
@@ -119,15 +119,16 @@ def close_gaps(
         (H, W) int32: each thing in one piece.
 
     """
-    width = 2 * round(angle_in_pixels(config.closing, camera) / 2) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     whole = np.full_like(thing, -1)
     present = np.unique(thing[thing >= 0])
     for one in present[np.argsort(-depth[present], kind='stable')]:
+        angle = np.degrees(np.arctan2(config.closing, depth[one]))
+        width = 1 + 2 * round(angle_in_pixels(max(angle, 2 * config.reach), camera) / 2)
         region = _around(thing == one, width)
-        mask = _solid(cv2.morphologyEx(
-            (thing[region] == one).astype(np.uint8), cv2.MORPH_CLOSE, kernel))
-        whole[region][mask > 0] = one
+        mask = np.pad((thing[region] == one).astype(np.uint8), width)
+        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((width, width), np.uint8))
+        inner = closed[width:-width, width:-width]
+        whole[region][_solid(inner) > 0] = one
     return whole
 
 

@@ -50,6 +50,11 @@ class ThingTracks:
     class_id: np.ndarray
     sights: np.ndarray
 
+_SIZE_WEIGHT, _SIZE_RATIO = 0.5, 3.0
+"""Of the logarithm of how much more points a thing has than its track: its cost, and the most."""
+
+_CORNERS = np.array([(x, y, False) for x in (False, True) for y in (False, True)])
+
 
 def track_things(
     sweeps: Sequence[Things],
@@ -79,14 +84,19 @@ def track_things(
     ids = []
     for things, stamp, pose, part in zip(sweeps, stamps, poses, segments, strict=True):
         tracker.enter(part)
-        ids.append(tracker.update(things, _centers(things, pose), stamp * 1e-9))
+        ids.append(tracker.update(things, _outlines(things, pose), stamp * 1e-9))
     return ThingTracks(
         tuple(ids), tracker.votes.argmax(1).astype(np.uint16), tracker.sights.copy())
 
 
-def _centers(things: Things, pose: np.ndarray) -> np.ndarray:
-    """Return (K, 2) middles of the boxes in the fixed frame, m."""
-    return transform_points(pose, 0.5 * (things.low + things.high))[:, :2].astype(np.float64)
+def _outlines(things: Things, pose: np.ndarray) -> np.ndarray:
+    """Return (K, 3, 2) low corner, middle and high corner in the fixed frame from above, m."""
+    low, high = things.low[:, None], things.high[:, None]
+    corners = np.where(_CORNERS, high, low)  # (K, 4, 3)
+    moved = transform_points(pose, corners.reshape(-1, 3).astype(np.float64))
+    moved = moved[:, :2].reshape(-1, len(_CORNERS), 2)
+    low, high = moved.min(1), moved.max(1)
+    return np.stack([low, 0.5 * (low + high), high], 1)
 
 
 class _Tracker:
@@ -94,8 +104,8 @@ class _Tracker:
 
     def __init__(self, config: ThingTrackConfig) -> None:
         self._config, self._part = config, 0
-        self._place, self._velocity = np.zeros((1, 2)), np.zeros((1, 2))
-        self._seen = np.full(1, -np.inf)
+        self._place, self._velocity = np.zeros((1, 3, 2)), np.zeros((1, 2))
+        self._seen, self._size = np.full(1, -np.inf), np.ones(1)
         self.votes = np.zeros((1, len(ALL_CLASSES)), np.int64)
         self.sights = np.zeros(1, np.int64)
 
@@ -104,42 +114,56 @@ class _Tracker:
         if part != self._part:
             self._seen[:], self._part = -np.inf, part
 
-    def update(self, things: Things, center: np.ndarray, now: float) -> np.ndarray:
+    def update(self, things: Things, place: np.ndarray, now: float) -> np.ndarray:
         """Return (K,) uint16 track ids of the things of the next sweep."""
         living = np.flatnonzero(now - self._seen <= self._config.max_gap)
-        column = associate(self._cost(things, center, now, living), 0.0)
+        column = associate(self._cost(things, place, now, living), 1 + _SIZE_WEIGHT * _SIZE_RATIO)
         track = np.where(column >= 0, living[column] if len(living) else 0, 0)
-        self._move(track[track > 0], center[track > 0], now)
+        self._move(track[track > 0], place[track > 0], now)
         born = np.flatnonzero(track == 0)
         track[born] = len(self._seen) + np.arange(len(born))
-        self._grow(center[born], now)
+        self._grow(place[born], now)
+        self._size[track] = things.votes.sum(1)
         self.votes[track] += things.votes
         self.sights[track] += 1
         return track.astype(np.uint16)
 
     def _cost(
-        self, things: Things, center: np.ndarray, now: float, living: np.ndarray
+        self, things: Things, place: np.ndarray, now: float, living: np.ndarray
     ) -> np.ndarray:
-        """Return (K, living): distance less the gate, infinite beyond it and for other kinds."""
+        """Return (K, living): distance in gates and how sizes differ; infinite for other kinds."""
         elapsed = now - self._seen[living]
-        expected = self._place[living] + self._velocity[living] * elapsed[:, None]
-        distance = np.linalg.norm(center[:, None] - expected[None], axis=2)
+        expected = self._place[living] + (self._velocity[living] * elapsed[:, None])[:, None]
+        distance = np.linalg.norm(_shift(place[:, None] - expected[None]), axis=-1)
         once = self.sights[living] == 1
         gate = self._config.gate + np.where(once, self._config.speed, 0.0) * elapsed
         alike = SUITS[things.votes.argmax(1)][:, self.votes[living].argmax(1)]
-        return np.where(alike & (distance < gate), distance - gate, np.inf)
+        size = np.log(things.votes.sum(1)[:, None] / self._size[living])
+        possible = alike & (distance < gate) & (np.abs(size) < _SIZE_RATIO)
+        return np.where(possible, distance / gate + _SIZE_WEIGHT * np.abs(size), np.inf)
 
-    def _move(self, track: np.ndarray, center: np.ndarray, now: float) -> None:
+    def _move(self, track: np.ndarray, place: np.ndarray, now: float) -> None:
         elapsed = np.maximum(now - self._seen[track], 1e-3)[:, None]
-        measured = (center - self._place[track]) / elapsed
+        expected = self._place[track] + (self._velocity[track] * elapsed)[:, None]
         share = np.where(self.sights[track] == 1, 1.0, self._config.response)[:, None]
-        self._velocity[track] += share * (measured - self._velocity[track])
-        self._place[track], self._seen[track] = center, now
+        self._velocity[track] += share * _shift(place - expected) / elapsed
+        self._place[track], self._seen[track] = place, now
 
-    def _grow(self, center: np.ndarray, now: float) -> None:
-        count = len(center)
-        self._place = np.concatenate((self._place, center))
+    def _grow(self, place: np.ndarray, now: float) -> None:
+        count = len(place)
+        self._place = np.concatenate((self._place, place))
         self._velocity = np.concatenate((self._velocity, np.zeros((count, 2))))
         self._seen = np.concatenate((self._seen, np.full(count, now)))
+        self._size = np.concatenate((self._size, np.ones(count)))
         self.votes = np.concatenate((self.votes, np.zeros((count, self.votes.shape[1]), int)))
         self.sights = np.concatenate((self.sights, np.zeros(count, np.int64)))
+
+
+def _shift(difference: np.ndarray) -> np.ndarray:
+    """
+    Return (..., 2) by how much outlines (..., 3, 2) have moved: as the edge that moved least.
+
+    Where something comes before a thing or goes away, one of its edges stays where it was.
+    """
+    least = np.abs(difference).argmin(-2, keepdims=True)
+    return np.take_along_axis(difference, least, -2)[..., 0, :]

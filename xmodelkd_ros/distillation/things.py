@@ -112,9 +112,10 @@ def find_things(
     index = np.flatnonzero(wanted)
     kind = SUITS[_THING_IDS][:, labels.label[index]].argmax(0)
     group = _linked(points[index, :2], reach[index], kind, config)
-    index, group = _enough(index, group, config.min_points)
+    index, group = _enough(index, group, labels.label, config.min_points)
     index, group = _claim(points, labels.label, index, group)
-    return _summarise(*_enough(index, group, config.min_points), points, labels.label)
+    index, group = _enough(index, group, labels.label, config.min_points)
+    return _summarise(index, group, points, labels.label)
 
 
 def _linked(
@@ -139,9 +140,11 @@ def _linked(
     return connected_components(links, directed=False)[1][cell.reshape(-1)]
 
 
-def _enough(index: np.ndarray, group: np.ndarray, fewest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and groups of the groups of at least `fewest` points, numbered from 0."""
-    enough = np.bincount(group) >= fewest
+def _enough(
+    index: np.ndarray, group: np.ndarray, label: np.ndarray, fewest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the groups with at least `fewest` points labelled as things, numbered from 0."""
+    enough = np.bincount(group, np.isin(label[index], _THING_IDS)) >= fewest
     kept = enough[group]
     return index[kept], (np.cumsum(enough) - 1)[group[kept]]
 

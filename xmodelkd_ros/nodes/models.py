@@ -8,8 +8,10 @@ from ament_index_python.packages import get_package_share_directory
 import torch
 
 from .perception_config import PerceptionConfig
+from ..inference.mask2former_segmenter import Mask2FormerSegmenter
 from ..inference.pipeline import Perception, Stage
 from ..inference.point_segmenter import PointSegmenter
+from ..inference.video_models import load_video_segmenter
 from ..inference.video_segmenter import VideoSegmenter
 
 
@@ -41,9 +43,9 @@ class Models:
     def __init__(self, config: PerceptionConfig) -> None:
         self._config = config
         self.points = PointSegmenter(config.point_model or shipped_model('point'), config.device)
-        self.video: VideoSegmenter | None = None
+        self.video: VideoSegmenter | Mask2FormerSegmenter | None = None
         if config.cameras:
-            self.video = VideoSegmenter(
+            self.video = load_video_segmenter(
                 config.video_model or shipped_model('video'), config.device)
 
     def pipeline(self, stage: Stage) -> Perception:
