@@ -79,16 +79,16 @@ class NetworkTeacher:
     """
     Look at images through networks.
 
-    Features of a network are averaged over scales and mirror images, those of several networks
-    stand side by side. Logits are the logarithm of the average of all probabilities; where there
-    is one look only, they are the network's own.
+    Features are those of the first network, averaged over scales and mirror images; networks that
+    were trained apart have no features in common. Logits are the logarithm of the average of the
+    probabilities of all looks; where there is one look only, they are the network's own.
 
     Parameters
     ----------
     name
         Name of the teacher.
     networks
-        With the same classes, or all without.
+        With the same classes, or one without.
     scales
         Of the images' sizes that the networks see.
     flip
@@ -160,13 +160,12 @@ class NetworkTeacher:
 
     def _look_together(self, images: Sequence[np.ndarray]) -> Iterator[TeacherOutput]:
         looks = [list(self._looks(network, images)) for network in self.networks]
-        features = _same_size([_average([x[0] for x in found]) for found in looks])
+        features = _average([x[0] for x in looks[0]])
         logits = [x[1] for found in looks for x in found if len(x) == 2]
         if len(logits) > 1:
             logits = [_average([x.softmax(1) for x in logits]).clamp(min=_LEAST).log()]
-        said = logits[0] if logits else [None] * len(images)
-        for wide, own in zip(torch.cat(features, 1), said, strict=True):
-            yield TeacherOutput(wide, own)
+        for own, said in zip(features, logits[0] if logits else [None] * len(images), strict=True):
+            yield TeacherOutput(own, said)
 
     def _looks(
         self, network: TeacherNetwork, images: Sequence[np.ndarray]

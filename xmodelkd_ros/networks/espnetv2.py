@@ -201,11 +201,14 @@ class EspNetV2(nn.Module):
     @property
     def feature_size(self) -> int:
         """Number of features of a cell."""
-        return sum(self.config.decoder)
+        return self.config.decoder[0] + self.config.decoder[2]
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """
         Return features and logits.
+
+        The features are the decoder's first, which know most of the context, beside its last,
+        which know the borders: a linear probe found no more in all three scales together.
 
         Parameters
         ----------
@@ -215,16 +218,13 @@ class EspNetV2(nn.Module):
         Returns
         -------
         tuple of Tensor
-            (B, feature_size, H / 4, W / 4): the decoder's features at 1/8, 1/4 and 1/2 of the
-            picture; (B, classes, H / 2, W / 2).
+            (B, feature_size, H / 4, W / 4): the decoder's features at 1/8 and at 1/2;
+            (B, classes, H / 2, W / 2).
 
         """
         scales = self.decode(*self.encode(picture))
-        size = scales[1].shape[2:]
-        features = [
-            functional.interpolate(scales[0], size, mode='bilinear'), scales[1], _halve(scales[2])
-        ]
-        return torch.cat(features, 1), self.classify(scales[2])
+        context = functional.interpolate(scales[0], scales[1].shape[2:], mode='bilinear')
+        return torch.cat([context, _halve(scales[2])], 1), self.classify(scales[2])
 
     def logits(self, picture: Tensor) -> Tensor:
         """picture: B x 3 x H x W. Output: B x classes x H / 2 x W / 2."""
