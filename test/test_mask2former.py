@@ -1,4 +1,4 @@
-"""Mask2Former as a video segmenter: classes by name, queries as embeddings, ids from the tracker."""
+"""Mask2Former as a video segmenter: classes by name, queries as embeddings, ids by tracking."""
 
 from __future__ import annotations
 

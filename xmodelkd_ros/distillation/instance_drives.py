@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -31,8 +30,9 @@ from .things import find_things, ThingConfig, Things
 from ..config import setting
 from ..errors import CalibrationError
 from ..labels import ALL_CLASSES
-from ..records import Frame, Picture, PointLabels, View
+from ..records import Frame, PointLabels, View
 from ..training.cache import CachedDrive, write_drive
+from ..training.resizing import resize_picture
 
 Segment = Callable[[np.ndarray, np.ndarray | None], PointLabels]
 """Labels points (N, 3) with intensities (N,) or None, as `inference.PointSegmenter` does."""
@@ -214,18 +214,6 @@ def write_instances(bridge: Bridge, folder: Path, source: str, watch: Watch = it
 
     """
     return write_drive(bridge.frames(bridge.find(watch), watch), folder, source)
-
-
-def resize_picture(picture: Picture, width: int, height: int) -> Picture:
-    """Return a picture with label and instance at another size, pixels."""
-    shrinks = picture.rgb.shape[1] > width or picture.rgb.shape[0] > height
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    label, instance = (
-        None if ids is None else cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
-        for ids in (picture.label, picture.instance)
-    )
-    rgb = cv2.resize(picture.rgb, (width, height), interpolation=way)
-    return dataclasses.replace(picture, rgb=rgb, label=label, instance=instance)
 
 
 def seen_classes(logits: torch.Tensor, ids: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -36,6 +36,9 @@ from ..errors import BagError
 from ..records import Cloud, Frame, Picture
 
 FORMAT = 1
+VIDEO_SIDE = 640
+"""Longer side of the pictures of a data set of videos, pixels."""
+
 _INDEX = 'drive.json'
 
 
@@ -144,7 +147,8 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
     Parameters
     ----------
     sources
-        Bags, or folders of the cache itself.
+        Bags, folders of the cache itself, or JSON files of YouTube-VIS or OVIS, whose videos
+        are drives of their own, reduced to `VIDEO_SIDE`.
     cache
         Where the cache is.
 
@@ -154,11 +158,19 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
         If a source is missing, damaged, or has no frame.
 
     """
-    drives = [_cached_drive(Path(source), cache) for source in sources]
-    for source, drive in zip(sources, drives, strict=True):
-        if not len(drive):
+    drives: list[CachedDrive] = []
+    for source in map(Path, sources):
+        found = _videos(source) if source.suffix == '.json' else [_cached_drive(source, cache)]
+        if not found or not all(map(len, found)):
             raise BagError(f'{source} has no frames')
+        drives += found
     return drives
+
+
+def _videos(source: Path) -> Sequence[CachedDrive]:
+    from .youtube_vis import open_collection  # its videos are cached drives
+
+    return open_collection(source, longest=VIDEO_SIDE).videos
 
 
 def _cached_drive(source: Path, cache: Path) -> CachedDrive:
