@@ -260,10 +260,34 @@ def test_runs_resume(drives, teacher, tmp_path):
     assert state['global_step'] == 2 * TRAINING['steps']
 
 
-def test_impossible_settings_are_refused(drives, tmp_path):
+def test_impossible_settings_are_refused(drives, teacher, tmp_path):
     from xmodelkd_ros.errors import ConfigurationError
 
     with pytest.raises(ConfigurationError, match='teacher'):
         train_student(drives, tmp_path, mode='qfa')
+    with pytest.raises(ConfigurationError, match=r'network\.embedding'):
+        train_student(drives, tmp_path, teacher=str(teacher),
+                      network={**TRAINING['network'], 'embedding': 8})
     with pytest.raises(ConfigurationError, match='unlabelled'):
         train_student(drives, tmp_path, mode='alone', unlabelled=[str(drives['bare'])])
+
+
+def test_the_commands_train_and_evaluate(drives, teacher, tmp_path, capsys):
+    from xmodelkd_ros.cli import evaluate, train
+
+    options = [
+        '--drives', str(drives['learned']), '--validation', str(drives['checked']),
+        '--network.widths', '32', '32', '32', '32', '--network.blocks', '1', '1', '1', '1',
+        '--network.embedding', '16', '--clips.width', '96', '--clips.height', '64',
+        '--clips.frames', '2',
+        '--preprocessing.width', '96', '--preprocessing.height', '64', '--steps', '1',
+        '--run.epochs', '1', '--run.workers', '0', '--run.precision', '32-true',
+    ]
+    out = tmp_path / 'student'
+    assert train.main(['ookd', *options, '--out', str(out), '--mode', 'plain',
+                       '--teacher', str(teacher)]) == 0
+    assert (out / 'video.safetensors').is_file()
+    for kind, model in (('video', out / 'video.safetensors'), ('clip', teacher)):
+        assert evaluate.main([kind, str(drives['checked']), '--model', str(model),
+                              '--cache', str(tmp_path)]) == 0
+        assert 'occluded' in capsys.readouterr().out

@@ -10,7 +10,11 @@ import sys
 
 from .command import command
 
-KINDS = {'point': 'IoU of each class', 'video': 'average precision of tracked instances'}
+KINDS = {
+    'point': 'IoU of each class',
+    'video': 'average precision of tracked instances',
+    'clip': 'average precision of tracked instances of the offline teacher',
+}
 """Module `training.<kind>_evaluation` has `evaluate_<kind>`, which returns a table."""
 
 

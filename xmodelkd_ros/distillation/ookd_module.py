@@ -14,6 +14,7 @@ from .clip_teacher import ClipTeacher, Lesson
 from .ookd_config import OokdTrainingConfig
 from .queries import associate_queries, filter_by_truth, rank_pairs
 from .query_losses import class_loss, cover_loss, dice_loss, embedding_loss
+from ..errors import ConfigurationError
 from ..networks.clip_output import take
 from ..networks.video_backbone import STRIDE
 from ..networks.video_network import mask_logits, PixelOutput, QueryOutput, select_queries
@@ -43,6 +44,10 @@ class OokdTrainingModule(VideoTrainingModule):
         self._teach = None
         if config.mode != 'alone':
             self._teach = ClipTeacher(config.teacher, config.queries, config.clips.min_area)
+            theirs = self._teach.network.config.frame.embedding
+            if config.network.embedding != theirs:
+                raise ConfigurationError(
+                    'network.embedding', config.network.embedding, f'{theirs}, as the teacher has')
 
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips of one length."""

@@ -10,7 +10,7 @@ import torch
 
 from .cache import CachedDrive
 from .video_augmentation import augment
-from .video_clips import _targets, ClipDataset, Sample, VideoClipConfig
+from .video_clips import ClipDataset, Place, Sample, VideoClipConfig
 from .video_targets import InstanceTargets, make_targets
 from ..config import setting
 from ..labels import THING_CLASSES
@@ -26,9 +26,7 @@ class LongClipConfig(VideoClipConfig):
 
 class LongClipDataset(ClipDataset):
     """
-    Draws clips of several frames, evenly spaced, forwards or backwards.
-
-    Where a drive ends the clip turns back: all clips are of one length.
+    Draws clips of several frames; where pictures are missing, the last one stands still.
 
     Parameters
     ----------
@@ -52,47 +50,34 @@ class LongClipDataset(ClipDataset):
     ) -> None:
         super().__init__(drives, length, config, mask_stride)
         self._count = config.frames
-        self._unlabelled = [
-            (drive, camera, frame) for drive in unlabelled
+        first = len(self._drives)
+        self._drives += unlabelled
+        self._unlabelled: list[Place] = [
+            (number, camera, frame)
+            for number, drive in enumerate(self._drives[first:], first)
             for camera in drive.cameras for frame in range(len(drive))
         ]
 
     def __getitem__(self, index: int) -> Sample:
         random = np.random.default_rng([int(torch.randint(2**31, ())), index])
-        drive, camera, frame, focus, labelled = self._pick(random)
-        clip = [
-            picture for k in self._frames(frame, len(drive), random)
-            if (picture := drive.picture(k, camera)) is not None
-        ]
-        clip += clip[-1:] * (self._count - len(clip))
-        size = (self._config.height, self._config.width)
-        clip = augment(clip, size, self._config.augmentation, random, focus)
-        return [p.rgb for p in clip], [self._target(p, labelled) for p in clip]
-
-    def _pick(
-        self, random: np.random.Generator
-    ) -> tuple[CachedDrive, str, int, tuple[float, float] | None, bool]:
-        """Return drive, camera and frame, the place of an instance, and whether truth is known."""
         share = len(self._unlabelled) / max(len(self._unlabelled) + len(self._places), 1)
-        if random.random() < share:
-            return *self._unlabelled[random.integers(len(self._unlabelled))], None, False
-        (drive, camera, frame), focus = self._draw(random)
-        return self._drives[drive], camera, frame, focus, True
+        if random.random() >= share:
+            return super().__getitem__(index)
+        place = self._unlabelled[random.integers(len(self._unlabelled))]
+        size = (self._config.height, self._config.width)
+        clip = self._clip(place, self._count, random)
+        clip = augment(clip, size, self._config.augmentation, random)
+        return [p.rgb for p in clip], [self._nothing(size)] * len(clip)
 
-    def _target(self, picture: Picture, labelled: bool) -> InstanceTargets:
-        if labelled:
-            return _targets(picture, self._config.min_area, self._mask_stride)
-        blank = np.zeros(picture.rgb.shape[:2], np.uint8)
+    def _clip(self, place: Place, count: int, random: np.random.Generator) -> list[Picture]:
+        clip = super()._clip(place, count, random)
+        return clip + clip[-1:] * (count - len(clip))
+
+    def _nothing(self, size: tuple[int, int]) -> InstanceTargets:
+        """Return the targets of a picture without truth."""
+        blank = np.zeros(size, np.uint8)
         targets = make_targets(blank, blank, THING_CLASSES, 1, mask_stride=self._mask_stride)
         return dataclasses.replace(targets, ignored=torch.ones_like(targets.ignored))
-
-    def _frames(self, frame: int, length: int, random: np.random.Generator) -> list[int]:
-        """Return the frames of a clip around one frame of a drive of some length."""
-        step = int(random.integers(1, max(self._config.max_gap, 1) + 1)) * random.choice((-1, 1))
-        wanted = frame + step * (np.arange(self._count) - random.integers(self._count))
-        period = max(2 * (length - 1), 1)
-        folded = np.abs(wanted) % period
-        return np.minimum(folded, period - folded).tolist()
 
 
 @dataclasses.dataclass(frozen=True)

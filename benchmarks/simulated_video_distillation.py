@@ -1,0 +1,216 @@
+"""
+Table A: what the offline teacher gives to the online video segmenter, on simulated drives.
+
+    python benchmarks/simulated_video_distillation.py --work <folder>
+
+Simulates the drives, trains every cell and writes
+`benchmarks/results/simulated_video_distillation.{md,json}`. What is there already is kept: the
+same command goes on after an interruption. All rows of one seed start from the same weights and
+have the same network, pictures and steps; nothing is chosen on the test drives.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import dataclasses
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from xmodelkd_ros.cli.arguments import add_options, config_from_options
+from xmodelkd_ros.cli.command import command
+from xmodelkd_ros.cli.progress import progress
+from xmodelkd_ros.config import from_mapping, setting, to_mapping
+from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
+from xmodelkd_ros.distillation.ookd_training import train_ookd
+from xmodelkd_ros.evaluation.environment import describe_environment
+from xmodelkd_ros.evaluation.tables import format_table, Value
+from xmodelkd_ros.evaluation.video import HEADERS, PARTS, percent, TrackEvaluation
+from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
+from xmodelkd_ros.inference.tracker import Tracker
+from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
+from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
+from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
+from xmodelkd_ros.training.clip_module import ClipTrainingConfig, score_drive
+from xmodelkd_ros.training.clip_training import train_clip
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / 'benchmarks' / 'results'
+ROWS = {
+    'student alone': {'mode': 'alone'},
+    '+ plain distillation': {'mode': 'plain'},
+    '+ QFA': {'mode': 'qfa'},
+    '+ QFA and class-fair paste': {'mode': 'qfa', 'paste': True},
+    'teacher (offline)': {},
+}
+TEACHER = 'teacher (offline)'
+
+
+@dataclasses.dataclass(frozen=True)
+class TableConfig:
+    """What the table is made with."""
+
+    seeds: int = setting(3, 'runs of each row', low=1)
+    train_drives: int = setting(20, 'drives to learn from', low=1)
+    test_drives: int = setting(12, 'drives to be scored on', low=1)
+    clip_frames: int = setting(5, 'pictures of a training clip', low=2, high=20)
+    width: int = setting(320, 'width of a training clip', unit='px', low=64)
+    height: int = setting(96, 'height of a training clip', unit='px', low=32)
+    batch: int = setting(2, 'clips per step', low=1)
+    steps: int = setting(300, 'steps of a student', low=1)
+    teacher_steps: int = setting(300, 'steps of a teacher', low=1)
+    rate: float = setting(5e-4, 'peak learning rate', low=0.0)
+    paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
+    start: str = setting(
+        str(ROOT / 'models' / 'video_simulated.safetensors'), 'weights that every row starts from')
+
+
+def simulation(config: TableConfig, part: str) -> tuple[range, dict[str, Any]]:
+    """Return the seeds of the drives of a part, and what is simulated."""
+    if part == 'train':
+        options = {'frames': 20, 'every': 3, 'cameras': ('front', 'rear')}
+        return range(640, 640 + config.train_drives), options
+    first, count = (1000, 1) if part == 'validation' else (2000, config.test_drives)
+    return range(first, first + count), {'frames': 40}
+
+
+def drives(work: Path, config: TableConfig, part: str) -> list[CachedDrive]:
+    """Simulate the drives of a part that are not there yet; return them all."""
+    seeds, options = simulation(config, part)
+    made = []
+    for seed in progress(seeds, f'simulate {part}', 'drives'):
+        folder = work / 'drives' / f'{seed:04}'
+        if not (folder / 'drive.json').is_file():
+            drive = Drive(SimulationConfig(seed=seed, columns=16, **options))
+            write_drive(drive.frames(), folder, f'simulated, seed {seed}')
+        made.append(open_drive(folder))
+    return made
+
+
+def training(config: TableConfig, seed: int, steps: int, paste: bool = False) -> dict[str, Any]:
+    """Return what the training of all rows has in common, as plain values."""
+    start = load_checkpoint(config.start, 'video')
+    return {
+        'network': dict(start.network), 'start': config.start,
+        'preprocessing': dict(start.preprocessing),
+        'clips': {
+            'width': config.width, 'height': config.height, 'frames': config.clip_frames,
+            'max_gap': 1, 'paste': config.paste if paste else 0.0,
+            'balance': 1.0 if paste else 0.5,
+            'augmentation': {'zoom': 1.5, 'shrink': 1.2},
+        },
+        'run': {'epochs': 1, 'workers': 0, 'seed': seed}, 'validate_every': 4,
+        'learning_rate': config.rate, 'warm_up': 20, 'averaging': 0.98,
+        'batch': config.batch, 'steps': steps,
+    }
+
+
+def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
+    """Train one cell, or go on with it; return its checkpoint."""
+    out = cell_folder(work, row, seed)
+    resume = (out / 'checkpoints' / 'last.ckpt').is_file()
+    parts = [[d.folder for d in drives(work, config, part)] for part in ('train', 'validation')]
+    if row == TEACHER:
+        plain = training(config, seed, config.teacher_steps)
+        return train_clip(*parts, out, from_mapping(ClipTrainingConfig, plain), out, resume)
+    options = ROWS[row]
+    plain = training(config, seed, config.steps, bool(options.get('paste')))
+    plain |= {'mode': options['mode'],
+              'teacher': str(cell_folder(work, TEACHER, seed) / 'clip.safetensors')}
+    return train_ookd(*parts, out, from_mapping(OokdTrainingConfig, plain), out, resume)
+
+
+def cell_folder(work: Path, row: str, seed: int) -> Path:
+    """Return where a cell is."""
+    return work / 'cells' / f'{list(ROWS).index(row)}_{seed}'
+
+
+def score_cell(work: Path, config: TableConfig, row: str, seed: int) -> dict[str, Any]:
+    """Train and score one cell if that was not done; return its scores by part."""
+    path = cell_folder(work, row, seed) / 'scores.json'
+    if not path.is_file():
+        model = train_cell(work, config, row, seed)
+        evaluation = TrackEvaluation()
+        for drive in progress(drives(work, config, 'test'), f'score {row} {seed}', 'drives'):
+            if row == TEACHER:
+                score_drive(drive, 'front', load_clip_segmenter(model), evaluation)
+            else:
+                _score_online(drive, VideoSegmenter(model), evaluation)
+        found = {part: evaluation.scores(part) for part in PARTS}
+        partial = path.with_suffix('.partial')
+        partial.write_text(json.dumps({
+            part: [s.mean.tracks, *percent(s.mean), s.id_switches] for part, s in found.items()}))
+        partial.rename(path)
+    return json.loads(path.read_text())
+
+
+def _score_online(
+    drive: CachedDrive, segment: VideoSegmenter, evaluation: TrackEvaluation
+) -> None:
+    tracker = Tracker()
+    for frame in range(len(drive)):
+        picture = drive.picture(frame, 'front')
+        if picture is not None and picture.instance is not None and picture.label is not None:
+            tracks = tracker.update(segment([picture.rgb])[0], picture.stamp)
+            evaluation.add(str(drive.folder), picture.instance, picture.label, tracks)
+
+
+def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
+    """Return a table of each part: means over the seeds, and the spread of AP."""
+    texts = []
+    for part in PARTS:
+        rows: list[list[Value]] = []
+        for row, cells in scores.items():
+            values = np.array([cell[part] for cell in cells], float)
+            spread = float(values[:, 1].std(ddof=1)) if len(values) > 1 else float('nan')
+            tracks, *mean = values.mean(0).tolist()
+            rows.append([row, len(cells), int(tracks), mean[0], spread, *mean[1:]])
+        headers = ('row', 'seeds', HEADERS[0], HEADERS[1], '+- [%]', *HEADERS[2:], 'id switches')
+        texts.append(f'True tracks: {part}\n\n{format_table(headers, rows)}')
+    return '\n\n'.join(texts)
+
+
+def write_results(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
+    """Write the tables, and all numbers with what they were made with."""
+    RESULTS.mkdir(exist_ok=True)
+    start = load_checkpoint(config.start, 'video')
+    facts = {'config': to_mapping(config), 'start_sha256': start.sha256, 'scores': scores,
+             'environment': describe_environment()}
+    path = RESULTS / 'simulated_video_distillation.json'
+    path.write_text(json.dumps(facts, indent=1) + '\n')
+    path.with_suffix('.md').write_text(
+        '# Online video segmenter taught by the offline one, simulated drives\n\n'
+        f'`python benchmarks/simulated_video_distillation.py --work <folder>`\n\n'
+        f'```\n{tables(scores)}\n```\n')
+
+
+@command
+def main(args: Sequence[str] | None = None) -> int:
+    """Make the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--work', required=True, type=Path, help='folder for drives and runs')
+    parser.add_argument('--simulate-only', action='store_true', help='make the drives and stop')
+    add_options(parser, TableConfig)
+    options = parser.parse_args(args)
+    config = config_from_options(options, TableConfig)
+    torch.set_num_threads(1)
+    for part in ('train', 'validation', 'test'):
+        drives(options.work, config, part)
+    if options.simulate_only:
+        return 0
+    scores: dict[str, list[dict[str, Any]]] = {row: [] for row in ROWS}
+    for seed in range(config.seeds):
+        for row in (TEACHER, *(r for r in ROWS if r != TEACHER)):
+            scores[row].append(score_cell(options.work, config, row, seed))
+            write_results({r: cells for r, cells in scores.items() if cells}, config)
+    print(tables(scores))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

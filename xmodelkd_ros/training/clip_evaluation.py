@@ -1,0 +1,32 @@
+"""Scores of the offline teacher on labelled drives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .cache import cached_drives
+from .clip_module import score_drive
+from ..errors import BagError
+from ..evaluation.video import TrackEvaluation
+from ..inference.clip_segmenter import load_clip_segmenter
+
+
+def evaluate_clip(bags: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
+    """
+    Return the scores of a checkpoint of the kind 'clip'; else as `evaluate_video`.
+
+    Raises
+    ------
+    BagError
+        If a bag has no camera, or no true instances.
+
+    """
+    segment = load_clip_segmenter(model, device)
+    evaluation = TrackEvaluation(classes=segment.classes)
+    for drive in cached_drives(bags, cache):
+        if not drive.cameras:
+            raise BagError(f'{drive.folder} has no pictures')
+        for camera in drive.cameras:
+            score_drive(drive, camera, segment, evaluation)
+    return evaluation.table()
