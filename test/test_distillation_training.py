@@ -1,0 +1,303 @@
+"""Distillation: which sweeps a step sees, samples, whole small runs, resuming, two processes."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from distillation_drives import MadeDrive, SMALL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+from xmodelkd_ros.config import from_mapping
+from xmodelkd_ros.distillation.config import DistillConfig
+from xmodelkd_ros.distillation.dataset import CheckedSweeps, DistillationDataset, Place
+from xmodelkd_ros.distillation.finetune import fine_tune, FINE_TUNING
+from xmodelkd_ros.distillation.labelled_drives import (
+    AnnotatedDrive,
+    choose_sweeps,
+    LidarDrive,
+    read_class_map,
+)
+from xmodelkd_ros.distillation.samples import SampleMaker
+from xmodelkd_ros.distillation.scoring import score_student
+from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.errors import ConfigurationError, MessageError
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.labels import ID_BY_NAME, POINT_CLASSES, RAW_FROM_ID
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
+from xmodelkd_ros.records import Frame
+from xmodelkd_ros.training.cache import write_drive
+from xmodelkd_ros.training.point_augmentation import PointAugmentation
+from xmodelkd_ros.training.point_training import range_view
+
+DRIVES = (0, 1, 3, 4)
+VIEW = dataclasses.replace(range_view('hdl64e'), columns=256)
+
+
+def config(**values):
+    return from_mapping(DistillConfig, {**SMALL, **values})
+
+
+def places(count, labelled=False):
+    drive = MadeDrive(1, count)
+    return [Place(drive, i, labelled) for i in range(count)]
+
+
+def dataset(labelled, others, batch=2, labelled_slots=1, rank=0, ranks=1):
+    make = SampleMaker(VIEW, POINT_CLASSES, 0.4, PointAugmentation(), 200)
+    return DistillationDataset(
+        labelled, others, make, batch, labelled_slots, 4, 7, lambda: 0, rank, ranks)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(0, 50))
+@settings(max_examples=50, deadline=None)
+def test_chosen_sweeps_are_spread_over_drives(lengths, seed):
+    few, many = choose_sweeps(lengths, 0.2, seed), choose_sweeps(lengths, 0.7, seed)
+    total = sum(lengths)
+    assert len(few) == min(total, max(1, round(0.2 * total))) and set(few) <= set(many)
+    counts = np.bincount([d for d, _ in few], minlength=len(lengths))
+    assert all(0 <= i < lengths[d] for d, i in many)
+    for drive, count in enumerate(counts):
+        assert count == lengths[drive] or count >= counts.max() - 1
+    assert len(choose_sweeps(lengths, 1.0, seed)) == total and not choose_sweeps(lengths, 0, seed)
+
+
+def test_slots_keep_to_their_shares_whatever_the_number_of_processes():
+    others = places(40)
+    together = dataset([], others, batch=4)
+    apart = [dataset([], others, batch=2, rank=rank, ranks=2) for rank in range(2)]
+    seen = [set(), set()]
+    for step in range(30):
+        alone = [together.place(step, slot) for slot in range(4)]
+        assert alone == [apart[slot // 2].place(step, slot) for slot in range(4)]
+        for slot in range(4):
+            seen[slot // 2].add(alone[slot].index)
+    assert seen == [set(range(20)), set(range(20, 40))]
+
+
+def test_labelled_slots_see_labelled_sweeps():
+    data = dataset(places(3, True), places(30), batch=3, labelled_slots=1)
+    for step in range(5):
+        assert [data.place(step, s).labelled for s in range(3)] == [True, False, False]
+    assert dataset(places(3, True), []).place(0, 1).labelled
+    sample = data.at(0)
+    assert (sample.target[sample.sweep == 0] >= 0).all()
+    assert (sample.target[sample.sweep > 0] < 0).all()
+
+
+def test_each_pass_takes_every_sweep_once():
+    data = dataset([], places(40), batch=2)
+    found = [data.place(step, 0).index for step in range(40)]
+    assert sorted(found[:20]) == sorted(found[20:]) == list(range(20))
+    assert found[:20] != found[20:]
+
+
+def test_an_epoch_goes_on_where_it_stopped():
+    data = dataset([], places(40))
+    whole = [batch.features for batch in data]
+    data.present = lambda: 2
+    rest = [batch.features for batch in data]
+    assert len(whole) == 4 and len(rest) == 2
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+def test_views_go_along_with_their_points(labelled):
+    frame = MadeDrive(3).frame(0)
+    frame = dataclasses.replace(frame, views=dataclasses.replace(
+        frame.views, feature=frame.cloud.points[frame.views.point].astype(np.float16)))
+    make = SampleMaker(VIEW, POINT_CLASSES, 0.0, PointAugmentation(scale=0, tilt_deg=0), 300)
+    sample = make(frame, labelled, np.random.default_rng(0))
+    views = sample.views
+    assert len(sample.cell) == 300 and (views.point.diff() >= 0).all()
+    near = sample.xyz[views.point, 0] - views.feature[:, 0].float()
+    assert near.abs().max() < 0.1  # its own x: only height, noise and side were varied
+    assert ((sample.guess >= 0).nonzero()[:, 0] == views.point.unique()).all()
+    known = sample.target >= 0
+    assert known.all() if labelled else not known.any()
+    right = sample.guess[sample.guess >= 0] == (
+        torch.from_numpy(frame.cloud.label.astype(np.int64)).unique()[:, None] - 1)
+    assert right.any(0).float().mean() > 0.75
+
+
+def test_without_labels_the_teacher_is_the_judge():
+    class Unlabelled(MadeDrive):
+        def frame(self, index):
+            frame = super().frame(index)
+            return dataclasses.replace(frame, cloud=dataclasses.replace(frame.cloud, label=None))
+
+    make = SampleMaker(VIEW, POINT_CLASSES, 0.4)
+    by_guess = CheckedSweeps([Unlabelled(1)], make)[0]
+    by_truth = CheckedSweeps([MadeDrive(1)], make)[0]
+    assert (by_truth.target >= 0).all()
+    assert torch.equal(by_guess.target >= 0, by_guess.trust > 0)
+
+
+@pytest.fixture(scope='module')
+def distilled(tmp_path_factory):
+    out = tmp_path_factory.mktemp('distilled')
+    return distil([MadeDrive(0), MadeDrive(1)], [MadeDrive(2, 2)], out, config(steps=12)), out
+
+
+def test_a_run_leaves_a_student_and_a_fused_model(distilled):
+    path, out = distilled
+    checkpoint = load_checkpoint(path, 'point')
+    assert checkpoint.training['steps'] == 24 and checkpoint.training['unlabelled_sweeps'] == 8
+    cloud = MadeDrive(2).frame(0).cloud
+    said = PointSegmenter(path)(cloud.points, cloud.intensity)
+    assert said.label.shape == cloud.label.shape
+    assert (out / 'run.yaml').is_file() and list(out.glob('log/events*'))
+    scores = score_student(out / 'fused.safetensors', [MadeDrive(2, 2)], 'cpu')
+    assert set(scores) == {'student', 'fused'}
+    assert scores['student'].accuracy > 0.5
+    alone = score_student(path, [MadeDrive(2, 2)], 'cpu')['student']
+    np.testing.assert_array_equal(alone.counts, scores['student'].counts)
+
+
+@pytest.mark.parametrize('mode', ['none', 'l2', 'xmodelkd'])
+def test_fine_tuning_starts_from_what_was_distilled(distilled, tmp_path, mode):
+    start = distilled[1] / ('student.safetensors' if mode == 'none' else 'fused.safetensors')
+    settings = from_mapping(DistillConfig, {
+        **SMALL, 'mode': mode, 'fraction': 0.5, 'rate': 0.0, 'run': {**SMALL['run'], 'epochs': 1}})
+    path = fine_tune([MadeDrive(0)], [MadeDrive(2, 1)], tmp_path, start, settings)
+    before, after = (load_checkpoint(p, 'point').state for p in (distilled[0], path))
+    norms = ('running_', 'num_batches')
+    moved = [n for n in before if not any(k in n for k in norms)
+             and not torch.equal(before[n], after[n])]
+    assert not moved  # at a rate of 0 only running statistics change
+    assert load_checkpoint(path, 'point').training['labelled_sweeps'] == 2
+    assert FINE_TUNING.mode == 'none' and FINE_TUNING.fraction == 1
+
+
+def test_a_student_labels_what_no_camera_saw(distilled, tmp_path):
+    data = dataset([], places(8))
+    data.labeller = PointSegmenter(distilled[0])
+    sample = data.at(0)
+    unseen = torch.ones(len(sample.cell), dtype=torch.bool).index_fill(0, sample.views.point, 0)
+    assert (sample.guess[unseen] >= 0).all()
+    path = distil(
+        [MadeDrive(0, seen=False)], [MadeDrive(2, 1)], tmp_path,
+        config(labeller=str(distilled[0]), start=str(distilled[0])))
+    assert path.is_file()
+
+
+def test_lidar_drives_and_labels_beside_a_drive(tmp_path):
+    frames = [Frame(dataclasses.replace(MadeDrive(0).frame(i).cloud, stamp=10**18 + i), {})
+              for i in range(3)]
+    drive = LidarDrive(write_drive(frames, tmp_path / 'drive', 'test'))
+    labels = tmp_path / 'labels'
+    labels.mkdir()
+    truth = [frame.cloud.label for frame in frames]
+    for name, label in (('000000', truth[0]), (str(10**18 + 2), truth[2])):
+        RAW_FROM_ID[label].astype('<u4').tofile(labels / f'{name}.label')
+    annotated = AnnotatedDrive(drive, labels)
+    assert list(annotated.labelled) == [0, 2]
+    assert annotated.frame(1).cloud.label is None and not len(annotated.frame(0).views)
+    np.testing.assert_array_equal(annotated.frame(2).cloud.label, truth[2])
+    np.zeros(5, '<u4').tofile(labels / '000001.label')
+    with pytest.raises(MessageError, match='5 labels for 3000 points'):
+        annotated.frame(1)
+    with pytest.raises(ConfigurationError, match='label'):
+        AnnotatedDrive(drive, tmp_path)
+
+
+def test_class_maps(tmp_path):
+    path = tmp_path / 'map.yaml'
+    path.write_text('3: car\n65535: road\n9: unlabelled\n')
+    ids = read_class_map(path)
+    assert ids[3] == ID_BY_NAME['car'] and ids[65535] == 1 and ids[4] == 0
+    for text, message in (('3: lorry', 'lorry'), ('a: car', "'a'"), ('- 1', 'mapping')):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=message):
+            read_class_map(path)
+
+
+def test_a_run_needs_something_to_learn_from(tmp_path):
+    with pytest.raises(ConfigurationError, match=r'fraction = 0\.0'):
+        distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode='none'))
+
+
+def run_script(out, processes=1, **values):
+    """Distil in a process of its own, or in several by torchrun."""
+    script = (
+        'import json, sys; sys.path.insert(0, sys.argv[1])\n'
+        'import torch; torch.set_num_threads(1)\n'
+        'from pathlib import Path\n'
+        'from distillation_drives import *\n'
+        'from xmodelkd_ros.config import from_mapping\n'
+        'from xmodelkd_ros.distillation.training import *\n'
+        'config = from_mapping(DistillConfig, {**SMALL, **json.loads(sys.argv[3])})\n'
+        f'drives = [MadeDrive(seed, 8) for seed in {DRIVES}]\n'
+        'distil(drives, [MadeDrive(2, 1)], Path(sys.argv[2]), config, True)\n'
+    )
+    command = [sys.executable, '-c', script, str(Path(__file__).parent), str(out),
+               json.dumps(values)]
+    if processes > 1:
+        command = [sys.executable, '-m', 'torch.distributed.run', '--standalone',
+                   '--nproc-per-node', str(processes), '--no-python', *command]
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def finish(run, timeout=110):
+    try:
+        assert run.wait(timeout=timeout) == 0
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+
+
+def losses(out):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(out / 'log'))
+    log.Reload()
+    return [event.value for event in log.Scalars('train/loss')]
+
+
+@pytest.mark.timeout(240)
+def test_a_killed_run_ends_as_if_nothing_had_been(tmp_path):
+    values = {'steps': 4, 'fraction': 0.1, 'run': {**SMALL['run'], 'epochs': 10}}
+    drives = [MadeDrive(seed, 8) for seed in DRIVES]
+    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+    distil(drives, [MadeDrive(2, 1)], whole, config(**values))
+    run, deadline = run_script(broken, **values), time.monotonic() + 200
+    while not (broken / 'checkpoints' / 'last.ckpt').is_file():
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    state = torch.load(broken / 'checkpoints' / 'last.ckpt', weights_only=False)
+    assert state['global_step'] < 40
+    distil(drives, [MadeDrive(2, 1)], broken, config(**values), resume=True)
+    for name, kind in (('student', 'point'), ('fused', 'fused')):
+        first, second = (
+            load_checkpoint(out / f'{name}.safetensors', kind) for out in (whole, broken))
+        assert first.training['steps'] == second.training['steps'] == 40
+        assert all(torch.equal(first.state[n], second.state[n]) for n in first.state)
+
+
+def test_a_run_of_another_configuration_is_not_gone_on_with(distilled):
+    with pytest.raises(ConfigurationError, match=r'rate = 0\.02'):
+        distil([MadeDrive(0)], [MadeDrive(2, 1)], distilled[1], config(steps=12, rate=0.02), True)
+
+
+@pytest.mark.timeout(240)
+def test_two_processes_see_what_one_sees(tmp_path):
+    log = {'run': {**SMALL['run'], 'epochs': 1}, 'steps': 10, 'rate': 0.002}
+    drives = [MadeDrive(seed, 8) for seed in DRIVES]
+    distil(drives, [MadeDrive(2, 1)], tmp_path / 'one', config(batch=4, **log))
+    finish(run_script(tmp_path / 'two', 2, batch=2, **log), 200)
+    state = torch.load(tmp_path / 'two' / 'checkpoints' / 'last.ckpt', weights_only=False)
+    assert state['global_step'] == 10
+    one, two = losses(tmp_path / 'one'), losses(tmp_path / 'two')
+    assert one and len(one) == len(two)
+    np.testing.assert_allclose(one, two, rtol=0.1)
