@@ -9,6 +9,7 @@ from pathlib import Path
 from .config import DistillConfig
 from .dataset import FrameSource
 from .training import distil
+from ..training.trainer import Watch
 
 FINE_TUNING = DistillConfig(mode='none', fraction=1.0, rate=2e-3)
 """Defaults: cross-entropy and Lovasz-softmax on all labels there are, the LiDAR alone."""
@@ -21,6 +22,7 @@ def fine_tune(
     start: Path | None,
     config: DistillConfig = FINE_TUNING,
     resume: bool = False,
+    watch: Watch | None = None,
 ) -> Path:
     """
     Train on labelled sweeps, from a checkpoint on or from scratch.
@@ -41,6 +43,8 @@ def fine_tune(
         `fraction` and `run.seed` choose the sweeps whose labels are used.
     resume
         Go on from where the last run in `out` stopped.
+    watch
+        Told after each step; what it raises ends the run, which can be resumed.
 
     Returns
     -------
@@ -49,4 +53,4 @@ def fine_tune(
 
     """
     config = dataclasses.replace(config, start='' if start is None else str(start))
-    return distil(drives, validation, out, config, resume)
+    return distil(drives, validation, out, config, resume, watch)

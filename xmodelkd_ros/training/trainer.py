@@ -168,7 +168,7 @@ class _ExportBest(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.step = trainer.global_step
         score = float(trainer.callback_metrics[self.monitor])
-        if score > self.best:
+        if not score <= self.best:  # a score is NaN where nothing is known to check by
             self.best = score
             if trainer.is_global_zero:
                 self.export()

@@ -1,0 +1,292 @@
+"""
+Table B: what image teachers make of recorded drives without any 3D label, and what each part adds.
+
+The vehicle IoU is measured in the picture's view against hand-made 3D boxes. The mIoU over street
+classes is agreement with a better pass of the same kind of teacher (both networks, four scales and
+their mirror images, adapted), on points it sees: nobody labelled these drives by hand.
+
+Students never learn from what they are scored on: drive 0001 is left out of every one, and so is
+the half of the single frames, each of another drive, that it is scored on (two folds).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+from real_drives import CAMERA, RealDrives, TrueFrame
+from xmodelkd_ros.bags.label_files import LabelFolder
+from xmodelkd_ros.config import to_mapping
+from xmodelkd_ros.distillation.config import DistillConfig
+from xmodelkd_ros.distillation.dataset import FrameSource
+from xmodelkd_ros.distillation.guessing import guess_labels, GuessConfig
+from xmodelkd_ros.distillation.labelled_drives import AnnotatedDrive, LidarDrive
+from xmodelkd_ros.distillation.sightings import Answer
+from xmodelkd_ros.distillation.students import STUDENT
+from xmodelkd_ros.distillation.teacher_classes import id_of_teacher_class
+from xmodelkd_ros.distillation.teachers import Teacher
+from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.evaluation.box_truth import box_truth, BoxScores
+from xmodelkd_ros.evaluation.environment import describe_environment
+from xmodelkd_ros.evaluation.street_classes import StreetScores
+from xmodelkd_ros.evaluation.tables import format_table
+from xmodelkd_ros.geometry.occlusion import OcclusionConfig
+from xmodelkd_ros.geometry.projection import project_points
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.labels import POINT_CLASSES
+from xmodelkd_ros.training.cache import cached_drives
+from xmodelkd_ros.training.trainer import RunConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+EVERY = {'frames': 1, 'drive_0001': 6}
+"""Every how many-th frame is scored."""
+
+LOOKS = '0.5,0.7,1+flip'
+"""Of the reference."""
+
+Labeller = Callable[[TrueFrame], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A student: what it learns from."""
+
+    name: str
+    guess: GuessConfig = GuessConfig()
+    adapted: bool = True
+    simulated: bool = True
+    itself: bool = True
+    mode: str = 'none'
+
+
+OWN = GuessConfig(other_instants=False, carried=False)
+ROWS = {row.name: row for row in (
+    Row('own pictures, teacher as it is', OWN, adapted=False, simulated=False, itself=False),
+    Row('own pictures', OWN, simulated=False, itself=False),
+    Row('carried along the poses', simulated=False, itself=False),
+    Row('with simulated sweeps', itself=False),
+    Row('with self-training'),
+    Row('with xModel-KD', mode='xmodelkd'),
+)}
+"""Each adds a part to the one before."""
+
+
+class Judge:
+    """The scored frames with their truth and the reference labels of the points that it sees."""
+
+    def __init__(self, drives: RealDrives) -> None:
+        self._drives = drives
+        self.frames = {name: list(drives.true_frames(name, n)) for name, n in EVERY.items()}
+        self._reference: dict[str, np.ndarray] = {}
+        for name, found in self.frames.items():
+            teacher = drives.teacher(name, looks=LOOKS)
+            for true in found:
+                self._reference[name + true.name] = paint(teacher, true, True)
+
+    def scores(self, labellers: Sequence[tuple[Labeller, set[str]]]) -> dict[str, float]:
+        """Return the scores of labellers, each on the frames whose names it is given."""
+        found: dict[str, float] = {}
+        for name, frames in self.frames.items():
+            boxes, street = BoxScores(), StreetScores()
+            for labeller, names in labellers:
+                for true in frames:
+                    if true.name in names:
+                        self._add(name, true, labeller(true), boxes, street)
+            found |= {
+                f'{name}.vehicle': boxes.vehicle_iou, f'{name}.person': boxes.person_iou,
+                f'{name}.miou': street.mean_iou,
+                **{f'{name}.{row.name}': float(iou)
+                   for row, iou in zip(street.classes, street.iou, strict=True)},
+            }
+        return found
+
+    def _add(
+        self, name: str, true: TrueFrame, label: np.ndarray, boxes: BoxScores, street: StreetScores
+    ) -> None:
+        view, points = true.frame.views[CAMERA], true.frame.cloud.points
+        shown = project_points(
+            points, view.camera_from_lidar, view.camera, OcclusionConfig(enabled=False))
+        truth = box_truth(points, shown, true.truth.boxes, true.truth.unlabelled)
+        boxes.add(truth, label[shown.index])
+        street.add(self._reference[name + true.name], label)
+
+
+def paint(teacher: Teacher, true: TrueFrame, occlusion: bool) -> np.ndarray:
+    """Return the teacher's class of each point, (N,) uint16, 0 for those that it does not see."""
+    view, points = true.frame.views[CAMERA], true.frame.cloud.points
+    shown = project_points(
+        points, view.camera_from_lidar, view.camera, OcclusionConfig(enabled=occlusion))
+    assert teacher.class_names is not None
+    answer = Answer(
+        teacher([view.picture.rgb])[0], view.picture.rgb.shape[:2],
+        id_of_teacher_class(teacher.class_names))
+    said = answer.probabilities(shown)
+    assert said is not None
+    label = np.zeros(len(points), np.uint16)
+    label[shown.index] = said.argmax(1) + 1
+    return label
+
+
+class Students:
+    """Trains the students of the table."""
+
+    def __init__(self, drives: RealDrives, options: argparse.Namespace) -> None:
+        self._drives, self._options = drives, options
+        self._start = PointSegmenter(options.start)
+        self._out: Path = options.out
+
+    def train(self, row: Row, name: str, frames: Sequence[int], everything: bool) -> Path:
+        """
+        Return a student.
+
+        Parameters
+        ----------
+        row
+            What it learns from.
+        name
+            Folder of the run.
+        frames
+            Numbers of the single frames that it may learn from.
+        everything
+            Whether it may learn from drive 0001.
+
+        """
+        out = self._out / 'runs' / name
+        if (out / 'done').is_file():
+            return out / STUDENT
+        names = ['drive_0052', 'cropped', 'frames', *(['drive_0001'] if everything else [])]
+        drives: list[FrameSource] = []
+        for drive in names:
+            cache = self._drives.cache(drive, row.adapted)
+            guessed = self._guessed(cache, row, out / 'guesses' / drive)
+            drives.append(Some(guessed, frames) if drive == 'frames' else guessed)
+        if row.itself:
+            (cached,) = cached_drives([self._drives.sweeps()], self._out / 'arrays')
+            drives.append(self._guessed(LidarDrive(cached), row, out / 'guesses' / 'sweeps'))
+        if row.simulated:
+            found = cached_drives(self._options.simulated, self._out / 'arrays')
+            drives += [Some(LidarDrive(d), range(0, len(d), 4)) for d in found]
+        options = self._options
+        config = DistillConfig(
+            mode=row.mode, fraction=1.0, start=str(options.start), steps=options.steps,
+            rate=options.rate, points=20000, warm_up=20, validate_every=8,
+            run=RunConfig(epochs=1, workers=1))
+        path = distil(drives, [Some(drives[0], range(2))], out, config, True)
+        (out / 'done').touch()
+        return path
+
+    def _guessed(self, drive: FrameSource, row: Row, folder: Path) -> FrameSource:
+        """Return a drive with guessed labels, which are written as label files once."""
+        files = LabelFolder(folder, POINT_CLASSES, 'own', self._start.sha256)
+        if not files.holds('done', 0):
+            student = self._start if row.itself else None
+            for index, label in enumerate(guess_labels(drive, student, row.guess)):
+                files.write(f'{index:06d}', label)
+            files.write('done', np.zeros(0, np.uint16))
+        return AnnotatedDrive(drive, folder, np.arange(65536, dtype=np.uint16))
+
+
+class Some:
+    """Some frames of a drive."""
+
+    def __init__(self, drive: FrameSource, chosen: Sequence[int]) -> None:
+        self._drive, self._chosen = drive, list(chosen)
+        self.feature_size = getattr(drive, 'feature_size', 0)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def frame(self, index: int) -> object:
+        return self._drive.frame(self._chosen[index])
+
+
+def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return the scores of each row; those that are in the folder already are not made again."""
+    path = options.out / 'scores.json'
+    found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+    judge, students = Judge(drives), Students(drives, options)
+    names = [true.name for true in judge.frames['frames']]
+    others = {true.name for true in judge.frames['drive_0001']}
+    folds = [range(start, len(names) + 1, 2) for start in (0, 1)]  # the last frame has no boxes
+
+    def note(name: str, make: Callable[[], list[tuple[Labeller, set[str]]]]) -> None:
+        if name not in found:
+            found[name] = judge.scores(make())
+            path.write_text(json.dumps(found, indent=1) + '\n')
+            print(table(found), flush=True)
+
+    for adapted in (False, True):
+        for occlusion in (False, True):
+            name = f'teacher{", adapted" * adapted}, painted{", unhidden" * occlusion}'
+            note(name, lambda a=adapted, o=occlusion: [
+                (Painter(drives, a, o), {*names, *others})])
+    note('simulated drives alone', lambda: [(student(options.start), {*names, *others})])
+    for row in (ROWS[name] for name in options.rows):
+        note(row.name, lambda r=row: [
+            (student(students.train(r, f'{r.name}, fold {number}', fold, False)),
+             {*(name for i, name in enumerate(names) if i not in fold),
+              *(others if number == 0 else ())})
+            for number, fold in enumerate(folds)
+        ])
+    if options.final:
+        students.train(ROWS[options.final], 'final', range(len(names) + 1), True)
+    return found
+
+
+class Painter:
+    """The teacher, painted onto the points."""
+
+    def __init__(self, drives: RealDrives, adapted: bool, occlusion: bool) -> None:
+        self._teachers = {name: drives.teacher(name, adapted) for name in EVERY}
+        self._occlusion = occlusion
+
+    def __call__(self, true: TrueFrame) -> np.ndarray:
+        small = true.frame.views[CAMERA].picture.rgb.shape[1] < 600
+        return paint(self._teachers['drive_0001' if small else 'frames'], true, self._occlusion)
+
+
+def student(path: Path) -> Labeller:
+    """Return what a student says of a frame."""
+    segmenter = PointSegmenter(path)
+    return lambda true: segmenter(true.frame.cloud.points, true.frame.cloud.intensity).label
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Return table B."""
+    keys = [f'{name}.{score}' for name in EVERY for score in ('vehicle', 'person', 'miou')]
+    headers = ('labels by', *(f'{key.replace(".", " ")} [%]' for key in keys))
+    return format_table(
+        headers, [(name, *(100 * row[key] for key in keys)) for name, row in found.items()])
+
+
+def main() -> None:
+    """Run the measurement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=ROOT / 'out/real_distillation')
+    parser.add_argument('--weights', type=Path, nargs='+', required=True,
+                        help='weight files of ESPNetv2 for Cityscapes')
+    parser.add_argument('--simulated', type=Path, nargs='+', default=[],
+                        help='simulated drives of the same sensor, as bags or arrays')
+    parser.add_argument('--start', type=Path,
+                        default=ROOT / 'models/point_hdl64e_simulated.safetensors')
+    parser.add_argument('--rows', nargs='*', default=list(ROWS), choices=list(ROWS))
+    parser.add_argument('--steps', type=int, default=300)
+    parser.add_argument('--rate', type=float, default=1e-3)
+    parser.add_argument('--final', choices=list(ROWS), help='row to train on all data at last')
+    options = parser.parse_args()
+    found = measure(RealDrives(options.out, options.weights), options)
+    settings = {key: str(value) for key, value in vars(options).items() if key != 'out'}
+    path = Path(__file__).with_suffix('.json')
+    path.write_text(json.dumps({
+        'environment': describe_environment(), 'settings': settings,
+        'rows': {row.name: to_mapping(row) for row in ROWS.values()}, 'scores': found,
+    }, indent=1) + '\n')
+    print(table(found))
+
+
+if __name__ == '__main__':
+    main()

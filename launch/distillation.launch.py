@@ -1,0 +1,63 @@
+"""
+Start the node distillation.
+
+`ros2 launch xmodelkd_ros distillation.launch.py bags:=<folder or bags> teacher:=... out:=<folder>`
+makes a student from bags and an image teacher; the same command goes on after an interruption.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
+
+LISTS = {
+    'bags': 'bags to learn from, or folders of bags, separated by commas',
+    'validation': 'bags to choose the weights and to judge by, separated by commas',
+    'labelled': 'bags with labels for fine-tuning, separated by commas',
+    'simulated': 'simulated bags to mix in, separated by commas',
+    'sweeps': 'bags without images, separated by commas',
+}
+TEXTS = {
+    'out': 'folder for the result; a second start goes on with what is there',
+    'teacher': 'image teacher, as espnetv2:city.pth@0.7',
+    'class_map': "YAML file with our class name by the teacher's",
+    'start': 'checkpoint to start from',
+    'device': "the teacher's: cpu, cuda or auto",
+}
+"""Arguments; what is left empty is as the file of parameters says."""
+
+
+def generate_launch_description():
+    """Return the arguments and the node, with whose end the launch ends."""
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value='', description=meaning)
+          for name, meaning in {**LISTS, **TEXTS}.items()),
+        DeclareLaunchArgument(
+            'params_file', default_value=PathJoinSubstitution([CONFIG, 'distillation.yaml']),
+            description='parameters'),
+        RegisterEventHandler(OnProcessExit(on_exit=[EmitEvent(
+            event=Shutdown(reason='the distillation has ended'))])),
+        OpaqueFunction(function=start_distillation),
+    ])
+
+
+def start_distillation(context):
+    """Return the node."""
+    given = {
+        name: LaunchConfiguration(name).perform(context) for name in (*LISTS, *TEXTS, 'params_file')
+    }
+    parameters = {
+        name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
+    }
+    parameters |= {
+        name: [item for item in given[name].split(',') if item] for name in LISTS if given[name]
+    }
+    return [LifecycleNode(
+        package='xmodelkd_ros', executable='distillation', name='distillation', namespace='',
+        parameters=[given['params_file'], parameters], output='screen', emulate_tty=True)]

@@ -1,0 +1,200 @@
+"""The way from bags to a student: stages, resuming, cancelling, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_distillation import settings, strange_classes, STUDENT, write_drive, write_teacher
+from small_world import cloud
+from xmodelkd_ros.bags.label_files import LabelFolder
+from xmodelkd_ros.cli.distil import main
+from xmodelkd_ros.config import from_mapping
+from xmodelkd_ros.distillation import pipeline as pipeline_module
+from xmodelkd_ros.distillation.pipeline import find_bags, Pipeline, STAGES
+from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
+from xmodelkd_ros.distillation.progress import Cancelled
+from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.labels import POINT_CLASSES
+import yaml
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return write_teacher(tmp_path / 'teacher.safetensors')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_drive(tmp_path / 'drive')
+    return tmp_path
+
+
+def make(folder, teacher, **others):
+    return Pipeline(from_mapping(PipelineConfig, settings(folder, teacher, **others)))
+
+
+def test_bags_and_a_teacher_become_a_student_that_labels(folder, teacher):
+    told = []
+    scores = make(folder, teacher).run(watch=lambda *step: told.append(step))
+    assert 'Agreement with the teacher' in scores
+    assert 'learnt from this drive' in scores
+    out = folder / 'out'
+    label = PointSegmenter(out / 'student.safetensors')(cloud(0).points).label
+    assert len(label) == len(cloud(0).points) and label.max() <= len(POINT_CLASSES)
+    assert list((out / 'pictures').glob('*.png')) and (out / 'fused.safetensors').is_file()
+    assert [stage for stage in STAGES if stage in {step[0] for step in told}] == list(STAGES)
+    total = STUDENT['steps'] * STUDENT['run']['epochs']
+    assert [step for step in told if step[0] == 'train'][-1] == ('train', total, total)
+    kept = yaml.safe_load((out / 'run.yaml').read_text())
+    assert kept['configuration']['bags'] == [str(folder / 'drive')]
+    assert 'packages' in kept['environment']
+
+
+def test_a_second_start_does_nothing_again(folder, teacher):
+    make(folder, teacher).run()
+    student = (folder / 'out' / 'student.safetensors').stat().st_mtime_ns
+    told = []
+    assert make(folder, teacher).run(watch=lambda *step: told.append(step))
+    assert not told
+    assert (folder / 'out' / 'student.safetensors').stat().st_mtime_ns == student
+
+
+@pytest.mark.parametrize('stage', ['extract', 'train', 'evaluate'])
+def test_what_was_cancelled_is_gone_on_from(folder, teacher, stage):
+    def cancel(now, done, total):
+        if now == stage and done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make(folder, teacher).run(watch=cancel)
+    told = []
+    make(folder, teacher).run(watch=lambda *step: told.append(step))
+    before = STAGES[:STAGES.index(stage)]
+    assert not {step[0] for step in told} & set(before)
+    if stage == 'train':  # the step that was done is not done again
+        assert min(done for now, done, _ in told if now == 'train' and done) == 2
+    assert (folder / 'out' / 'student.safetensors').is_file()
+
+
+def test_stages_run_one_by_one_and_in_order(folder, teacher):
+    with pytest.raises(ConfigurationError, match='extract must be done before'):
+        make(folder, teacher).run(['train'])
+    for stage in STAGES:
+        make(folder, teacher).run([stage])
+    assert (folder / 'out' / 'student.safetensors').is_file()
+
+
+def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch):
+    write_drive(folder / 'labelled', images=False, seed=50)
+    files = LabelFolder(folder / 'labels', POINT_CLASSES, 'semantickitti', 'by hand')
+    for index in range(3):
+        files.write(f'{index:06d}', np.full(800, 1 + index, np.uint16))
+    make(
+        folder, teacher, labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
+        finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
+    assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
+
+
+def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
+    write_drive(folder / 'bags' / 'b', seed=10)
+    write_drive(folder / 'bags' / 'a', seed=20)
+    found = make(folder, teacher, bags=[str(folder / 'bags')])
+    assert [path.name for path in found.bags] == ['a']
+    assert [path.name for path in found.validation] == ['b']
+
+
+def refused(folder, model, error, match, **others):
+    with pytest.raises(error, match=match) as caught:
+        make(folder, model, **others).run()
+    assert isinstance(caught.value, XModelKDError) and caught.value.exit_code == 2
+
+
+def test_bad_bags_are_named(folder, teacher):
+    write_drive(folder / 'blind', images=False)
+    write_drive(folder / 'loose', mounted=False)
+    (folder / 'empty').mkdir()
+    out = str(folder / 'other')
+    for name, match in (
+        ('blind', 'blind has no images'), ('loose', 'front'), ('empty', 'neither a bag'),
+        ('nowhere', 'no bag at'),
+    ):
+        refused(folder, teacher, XModelKDError, match, bags=[str(folder / name)], out=out + name)
+
+
+def test_a_teacher_with_other_class_names_is_refused_and_can_be_mapped(folder):
+    teacher = write_teacher(folder / 'strange.safetensors', strange_classes())
+    refused(folder, teacher, ConfigurationError, 'dragon')
+    (folder / 'map.yaml').write_text('dragon: building\n')
+    class_map = str(folder / 'map.yaml')
+    make(folder, teacher, class_map=class_map, out=str(folder / 'mapped')).run(['extract'])
+
+
+def test_a_cache_of_another_teacher_is_refused_and_stays(folder, teacher):
+    make(folder, teacher, adaptation=0.0).run(['extract'])
+    before = sorted(p.name for p in (folder / 'out' / 'cache').rglob('*'))
+    write_teacher(folder / 'teacher.safetensors', seed=4)
+    (folder / 'out' / 'state.json').unlink()
+    refused(folder, teacher, CacheError, 'another teacher', adaptation=0.0)
+    assert sorted(p.name for p in (folder / 'out' / 'cache').rglob('*')) == before
+
+
+def test_labels_of_another_length_are_named(folder, teacher):
+    write_drive(folder / 'labelled', images=False)
+    (folder / 'labels').mkdir()
+    np.zeros(7, '<u4').tofile(folder / 'labels' / '000000.label')
+    refused(
+        folder, teacher, XModelKDError, '7 labels for 800 points',
+        labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
+        finetuning={**STUDENT, 'mode': 'none'})
+    assert (folder / 'out' / 'train' / 'student.safetensors').is_file()
+
+
+def test_a_full_disk_is_said_and_what_was_done_stays(folder, teacher, monkeypatch):
+    make(folder, teacher).run(STAGES[:3])
+
+    def full(path, data):
+        raise CacheError(f'{path} cannot be written: No space left on device')
+
+    monkeypatch.setattr(pipeline_module, 'write_whole', full)
+    with pytest.raises(CacheError, match=r'scores\.txt cannot be written: No space left'):
+        make(folder, teacher).run()
+    monkeypatch.undo()
+    make(folder, teacher).run()
+    assert (folder / 'out' / 'student.safetensors').is_file()
+
+
+def test_other_settings_do_not_mix_with_what_is_there(folder, teacher):
+    make(folder, teacher)
+    refused(folder, teacher, ConfigurationError, 'adaptation = 0.25', adaptation=0.25)
+    make(folder, teacher, processes=2)
+
+
+@pytest.mark.parametrize('key', ['bags', 'out', 'teacher'])
+def test_what_is_needed_must_be_given(folder, teacher, key):
+    values = {**settings(folder, teacher), key: [] if key == 'bags' else ''}
+    with pytest.raises(ConfigurationError, match=f'{key} = .* must be given'):
+        Pipeline(from_mapping(PipelineConfig, values))
+
+
+def test_bags_are_found_in_folders(tmp_path):
+    write_drive(tmp_path / 'one', frames=1)
+    (tmp_path / 'notes').mkdir()
+    file = next((tmp_path / 'one').glob('*.mcap'))
+    assert find_bags([tmp_path]) == [tmp_path / 'one']
+    assert find_bags([file]) == [file]
+    with pytest.raises(BagError, match='neither a bag nor a folder of bags'):
+        find_bags([tmp_path / 'notes'])
+
+
+def test_the_command_takes_the_same_settings(folder, teacher, capsys):
+    values = settings(folder, teacher)
+    (folder / 'config.yaml').write_text(yaml.safe_dump(values))
+    config = str(folder / 'config.yaml')
+    assert main(['extract', '--config', config]) == 0
+    assert main(['evaluate', '--config', config]) == 2
+    assert "stage = 'evaluate' is not allowed: train must be done before" in (
+        capsys.readouterr().err)
+    assert (Path(values['out']) / 'state.json').is_file()

@@ -1,0 +1,117 @@
+"""
+Guessed labels of whole sweeps: what the teacher says from anywhere, and the student of the rest.
+
+The teacher is heard where a picture shows a point, in the sweep's own instant or in another one,
+then where the drive's static map has its votes (`carrying`), and the student where the teacher is
+silent: behind the vehicle, and on sweeps without pictures. Where both speak and differ, the
+teacher must be surer: its masks bleed over edges, where the student knows the shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import re
+
+import numpy as np
+
+from .carrying import CarryConfig, labels_from_votes, point_probabilities, read_votes, vote_maps
+from .dataset import FrameSource
+from .records import DistillationFrame
+from ..config import setting
+from ..evaluation.street_classes import STREET_FROM_ID
+from ..inference.point_segmenter import PointSegmenter
+from ..labels import SKY
+
+_OTHER_INSTANT = re.compile(r'[+-]\d+$')
+"""End of the name of a view, see `point_views.view_names`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GuessConfig:
+    """Who is believed when."""
+
+    floor: float = setting(0.5, 'confidence from which the teacher is believed', low=0, high=1)
+    differing_floor: float = setting(
+        0.8, 'the same where the student says something else', low=0, high=1)
+    student_floor: float = setting(
+        0.7, 'confidence from which the student is believed', low=0, high=1)
+    other_instants: bool = setting(True, 'whether pictures of other instants count')
+    carried: bool = setting(True, 'whether votes are carried along the poses')
+    carry: CarryConfig = setting(CarryConfig(), 'how')
+
+
+def guess_labels(
+    drive: FrameSource, student: PointSegmenter | None, config: GuessConfig = GuessConfig()
+) -> Iterator[np.ndarray]:
+    """
+    Yield the guessed labels of each frame of a drive.
+
+    Parameters
+    ----------
+    drive
+        Frames, with views or without.
+    student
+        Who is asked where the teacher is silent; None for nobody.
+    config
+        Who is believed when.
+
+    Yields
+    ------
+    np.ndarray
+        (N,) uint16 class ids, 0 where nobody is sure.
+
+    """
+    maps = vote_maps(drive, config.carry) if config.carried else {}
+    for index in range(len(drive)):
+        frame = drive.frame(index)
+        if not config.other_instants:
+            frame = _of_own_instant(frame)
+        votes = point_probabilities(frame)
+        silent = ~votes.any(1)
+        if maps:
+            votes[silent] = read_votes(frame, maps)[silent]
+        label, confidence = labels_from_votes(votes)
+        if student is None:
+            yield settle(label, confidence, None, None, config)
+        else:
+            said = student(frame.cloud.points, frame.cloud.intensity)
+            yield settle(label, confidence, said.label, said.confidence, config)
+
+
+def settle(
+    label: np.ndarray, confidence: np.ndarray, student: np.ndarray | None,
+    student_confidence: np.ndarray | None, config: GuessConfig,
+) -> np.ndarray:
+    """
+    Return who is right, as labels (N,) uint16, 0 where nobody is sure.
+
+    Parameters
+    ----------
+    label, confidence
+        (N,) of the teacher, 0 where it is silent.
+    student, student_confidence
+        (N,) of the student, or None.
+    config
+        Who is believed when.
+
+    """
+    label = np.where(label == SKY.id, 0, label).astype(np.uint16)
+    if student is None or student_confidence is None:
+        return np.where(confidence >= config.floor, label, 0).astype(np.uint16)
+    differ = STREET_FROM_ID[label] != STREET_FROM_ID[student]
+    floor = np.where(differ, config.differing_floor, config.floor)
+    believed = np.where(confidence >= floor, label, 0)
+    alone = (label == 0) & (student_confidence >= config.student_floor)
+    return np.where(alone, student, believed).astype(np.uint16)
+
+
+def _of_own_instant(frame: DistillationFrame) -> DistillationFrame:
+    """Return the frame with the views of its own pictures only."""
+    views = frame.views
+    own = np.array([_OTHER_INSTANT.search(name) is None for name in views.names], bool)
+    kept = own[views.view]
+    columns = ('point', 'view', 'depth', 'delay', 'feature', 'probability')
+    found = {name: getattr(views, name) for name in columns}
+    return dataclasses.replace(frame, views=dataclasses.replace(
+        views, **{n: None if a is None else a[kept] for n, a in found.items()}))

@@ -1,0 +1,242 @@
+"""
+The whole way from bags to a student, stage by stage, in one folder that can be gone on from.
+
+========== =========================================================================
+run.yaml   the configuration and the versions; another one is refused
+teacher.safetensors  statistics of the adapted teacher
+cache/     extract: what the teacher says, a folder per drive
+train/     train: log, checkpoints, student.safetensors, and fused.safetensors
+finetune/  finetune: the same, where there are labelled bags
+scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
+student.safetensors  export: what `perception` loads; beside it the exported programs
+state.json which stages are done
+========== =========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .adaptation import adapt_once
+from .cache import CachedDistillationDrive, open_caches
+from .cache_files import read_json, write_json, write_whole
+from .dataset import FrameSource
+from .extraction import extract
+from .finetune import fine_tune
+from .judging import judge
+from .labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
+from .network_teacher import NetworkTeacher
+from .pipeline_config import PipelineConfig
+from .progress import nobody, Watch
+from .students import FUSED, STUDENT
+from .teacher_classes import load_class_map
+from .teachers import make_teacher
+from .training import distil
+from ..config import to_mapping
+from ..errors import BagError, ConfigurationError
+from ..evaluation.environment import write_environment
+from ..labels import ID_FROM_RAW
+from ..training.cache import cached_drives
+
+STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
+RUN_FILE, STATE_FILE = 'run.yaml', 'state.json'
+SCORES, PICTURES = 'scores.txt', 'pictures'
+
+_FREE = ('device', 'processes')
+"""Settings that may change from one start to the next: the result does not depend on them."""
+
+
+class Pipeline:
+    """
+    A distillation in its folder.
+
+    Parameters
+    ----------
+    config
+        What is made from what.
+    shipped
+        Checkpoint that `config.start` stands for where it is empty.
+
+    Raises
+    ------
+    BagError
+        If a bag is missing, or a folder holds none.
+    ConfigurationError
+        If something needed is not given, or the folder holds a distillation with other settings.
+
+    """
+
+    def __init__(self, config: PipelineConfig, shipped: Path | None = None) -> None:
+        for key in ('out', 'teacher', 'bags'):
+            if not getattr(config, key):
+                raise ConfigurationError(key, getattr(config, key), 'it must be given')
+        if config.labels and len(config.labels) != len(config.labelled):
+            raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
+        self.config, self.out = config, Path(config.out)
+        self.bags, self.validation = _drives(config)
+        self._start = config.start or str(shipped or '')
+        self._check_folder()
+
+    def run(self, stages: Sequence[str] = STAGES, watch: Watch = nobody) -> str:
+        """
+        Go through stages; those that are done are left out, but those before must be.
+
+        Parameters
+        ----------
+        stages
+            Of `STAGES`, in their order.
+        watch
+            Told how far each is.
+
+        Returns
+        -------
+        str
+            The scores, if they are there by now.
+
+        """
+        for stage in stages:
+            done = self._done()
+            for before in STAGES[:STAGES.index(stage)]:
+                if before not in done:
+                    raise ConfigurationError('stage', stage, f'{before} must be done before')
+            if stage not in done:
+                watch(stage, 0, 1)
+                getattr(self, f'_{stage}')(functools.partial(watch, stage))
+                self._note({**done, stage: True})
+        scores = self.out / SCORES
+        return scores.read_text() if scores.is_file() else ''
+
+    def _extract(self, watch: Callable[[int, int], None]) -> None:
+        names = self.config.class_map
+        class_map = load_class_map(names) if names else None
+        bags = list(dict.fromkeys([*self.bags, *self.validation]))
+        folders = extract(
+            bags, self.out / 'cache', self._teacher(class_map), self.config.extraction,
+            self.config.processes, class_map, watch)
+        write_json(self.out / 'cache' / 'drives.json', {
+            str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
+
+    def _teacher(self, class_map: Mapping[str, str] | None) -> NetworkTeacher:
+        config = self.config
+        teacher = make_teacher(config.teacher, config.device, class_map)
+        if not config.adaptation:
+            return teacher
+        return adapt_once(
+            teacher, self.bags, config.adaptation, config.adaptation_pictures,
+            self.out / 'teacher.safetensors')
+
+    def _train(self, watch: Callable[[int, int], None]) -> None:
+        config = self.config
+        others = self._lidar_drives([*config.simulated, *config.sweeps])
+        drives: list[FrameSource] = [*self._caches(self.bags), *others]
+        start = '' if self._start == 'none' else self._start
+        student = dataclasses.replace(
+            config.student, start=config.student.start or start,
+            labeller=config.student.labeller or start,
+            fraction=1.0 if config.simulated else config.student.fraction)
+        distil(drives, self._caches(self.validation), self.out / 'train', student, True, watch)
+
+    def _finetune(self, watch: Callable[[int, int], None]) -> None:
+        config = self.config
+        if not config.labelled:
+            return
+        drives: Sequence[FrameSource] = self._lidar_drives(config.labelled)
+        if config.labels:
+            ids = read_class_map(Path(config.label_map)) if config.label_map else ID_FROM_RAW
+            drives = [
+                AnnotatedDrive(drive, Path(folder), ids)
+                for drive, folder in zip(drives, config.labels, strict=True)
+            ]
+        fine_tune(
+            drives, self._caches(self.validation), self.out / 'finetune',
+            self.out / 'train' / STUDENT, config.finetuning, True, watch)
+
+    def _evaluate(self, watch: Callable[[int, int], None]) -> None:
+        scores = judge(
+            self._caches(self.validation), self._student(), self.out / PICTURES,
+            self.config.device, watch)
+        if set(self.validation) & set(self.bags):
+            scores += '\n\nIt learnt from this drive: this says nothing about other places.'
+        write_whole(self.out / SCORES, f'{scores}\n'.encode())
+
+    def _export(self, watch: Callable[[int, int], None]) -> None:
+        for path in (self._student(), self.out / 'train' / FUSED):
+            if path.is_file():
+                write_whole(self.out / path.name, path.read_bytes())
+        from .exporting import export_student
+
+        export_student(self.out / STUDENT, self.out / 'exported')
+
+    def _student(self) -> Path:
+        """Return the checkpoint of the last stage that trained."""
+        return self.out / ('finetune' if self.config.labelled else 'train') / STUDENT
+
+    def _lidar_drives(self, bags: Sequence[str]) -> list[LidarDrive]:
+        arrays = self.out / 'cache' / 'arrays'
+        return [LidarDrive(drive) for drive in cached_drives(find_bags(bags), arrays)]
+
+    def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
+        names = read_json(self.out / 'cache' / 'drives.json')
+        return open_caches(self.out / 'cache' / names[str(bag)] for bag in bags)
+
+    def _done(self) -> dict[str, Any]:
+        path = self.out / STATE_FILE
+        return read_json(path) if path.is_file() else {}
+
+    def _note(self, done: Mapping[str, Any]) -> None:
+        if int(os.environ.get('RANK', 0)) == 0:
+            write_json(self.out / STATE_FILE, done)
+
+    def _check_folder(self) -> None:
+        """Write the configuration into a new folder, or compare it with that of an old one."""
+        wanted = yaml.safe_load(yaml.safe_dump(to_mapping(self.config)))
+        path = self.out / RUN_FILE
+        if not path.is_file():
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_environment(path, wanted)
+            return
+        there = yaml.safe_load(path.read_text())['configuration']
+        for key, value in wanted.items():
+            if key not in _FREE and there.get(key) != value:
+                raise ConfigurationError(
+                    key, value, f'{there.get(key)!r}, as in {self.out}; or choose another out')
+
+
+def _drives(config: PipelineConfig) -> tuple[list[Path], list[Path]]:
+    """Return the bags to learn from and those to judge by."""
+    bags, validation = find_bags(config.bags), find_bags(config.validation)
+    if not validation and len(bags) > 1:
+        validation = [bags.pop()]
+    return bags, validation or bags
+
+
+def find_bags(paths: Sequence[str | Path]) -> list[Path]:
+    """
+    Return bags: those that are named, and those in folders that are named.
+
+    Raises
+    ------
+    BagError
+        If a path is missing or is neither a bag nor a folder of bags.
+
+    """
+    found = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise BagError(f'there is no bag at {path}')
+        own = [path] if _is_bag(path) else sorted(filter(_is_bag, path.iterdir()))
+        if not own:
+            raise BagError(f'{path} is neither a bag nor a folder of bags')
+        found += own
+    return found
+
+
+def _is_bag(path: Path) -> bool:
+    return (path / 'metadata.yaml').is_file() or path.suffix in ('.mcap', '.db3')

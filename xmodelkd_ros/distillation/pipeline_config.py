@@ -1,0 +1,75 @@
+"""What a distillation is made from, and how; the same keys on every door."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .config import DistillConfig
+from .extraction_config import ExtractionConfig
+from ..config import setting
+from ..training.trainer import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortRunConfig(RunConfig):
+    """A run that a small machine makes in a quarter of an hour."""
+
+    epochs: int = setting(3, 'Passes of `steps` steps; each ends with a validation.', low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentConfig(DistillConfig):
+    """How a student that knows its sensor already learns from images."""
+
+    run: ShortRunConfig = setting(ShortRunConfig(), 'The run.')
+    steps: int = setting(200, 'Steps of an epoch.', low=1)
+    rate: float = setting(1e-3, 'Peak learning rate.', low=0)
+    warm_up: int = setting(20, 'Steps of the warm-up.', low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuningConfig(StudentConfig):
+    """How it learns from labels after that."""
+
+    mode: str = setting('none', 'What is learned from the images: none.', choices=('none',))
+    fraction: float = setting(
+        1.0, 'Share of the labelled sweeps that is used.', low=0, high=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """A distillation from bags to a student."""
+
+    bags: list[str] = setting([], 'bags to learn from, or folders of bags; each is a drive')
+    out: str = setting('', 'folder for the result; a second start goes on with what is there')
+    teacher: str = setting(
+        '', 'image teacher, <kind>:<weights>[@<scale>,...][+flip], as espnetv2:city.pth@0.7')
+    class_map: str = setting(
+        '', "YAML file with our class name by the teacher's, for names that are not known")
+    validation: list[str] = setting(
+        [], 'bags to choose the weights and to judge by; none takes the last of several bags, or '
+        'the only one')
+    labelled: list[str] = setting(
+        [], 'bags whose true labels the student is fine-tuned on; they need no images')
+    labels: list[str] = setting(
+        [], 'folders of SemanticKITTI label files, one for each of the labelled bags; none takes '
+        '/ground_truth/points of the bags')
+    label_map: str = setting(
+        '', "YAML file with our class name by the label files' id; empty for SemanticKITTI's ids")
+    simulated: list[str] = setting(
+        [], 'simulated bags of the same sensor, whose labels are mixed in with the images')
+    sweeps: list[str] = setting(
+        [], 'bags without images, whose sweeps the student labels itself and learns from')
+    adaptation: float = setting(
+        0.5, "share of the pictures' own statistics in the teacher's batch norms, 0 for none",
+        low=0, high=1)
+    adaptation_pictures: int = setting(32, 'pictures that are looked at for that', low=1)
+    start: str = setting(
+        '', 'checkpoint that the student starts from and that labels what no camera saw; empty '
+        'for the shipped one, none for random weights')
+    device: str = setting('auto', 'of the teacher: cpu, cuda, cuda:<n> or auto')
+    processes: int = setting(1, 'processes that extract at the same time', low=1, high=256)
+    extraction: ExtractionConfig = setting(ExtractionConfig(), 'what is extracted')
+    student: StudentConfig = setting(StudentConfig(), 'how the student learns from the images')
+    finetuning: FineTuningConfig = setting(
+        FineTuningConfig(), 'how it learns from the labels after that')

@@ -1,0 +1,146 @@
+"""
+Node `distillation`: bags and an image teacher in, a student for `perception` out.
+
+Configuring checks what is given, activating starts the work in a thread; deactivating stops it at
+the next step, and activating again goes on from there, as does a new start with the same folder.
+
+How far it is comes as a DiagnosticStatus, latched on `~/progress` and once a second in
+/diagnostics: its message says it in words, its values are `stage`, `done`, `total`, `share` (0 to
+1 of the stage), `seconds_left` (of the stage) and `out`. The service `~/cancel` stops at the next
+step; what was done is kept and complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import sys
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn as Done
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from .distillation_config import DistillationConfig
+from .distillation_work import DistillationWork
+from .models import shipped_model
+from .node_main import run_node
+from .parameters import declare_config, refuse_unknown_parameters
+from ..distillation.pipeline import Pipeline
+from ..distillation.pipeline_config import PipelineConfig
+from ..errors import XModelKDError
+from ..messages.diagnostics import diagnostics_message, status_message
+
+PERIOD = 1.0
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class DistillationNode(LifecycleNode):
+    """
+    Carries a distillation through the states of the node's lifecycle.
+
+    Raises
+    ------
+    ConfigurationError
+        If a parameter cannot be used.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__('distillation')
+        self.config = declare_config(self, DistillationConfig)
+        refuse_unknown_parameters(self)
+        self.finished = Future()
+        self.failure: XModelKDError | None = None  # Why it could not be configured.
+        self._pipeline: Pipeline | None = None
+        self._work: DistillationWork | None = None
+        self._progress = self.create_publisher(DiagnosticStatus, '~/progress', LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_service(Trigger, '~/cancel', self._cancel)
+        self.create_timer(PERIOD, self._tell)
+
+    def on_configure(self, state: LifecycleState) -> Done:
+        """Check what is given."""
+        fields = (field.name for field in dataclasses.fields(PipelineConfig))
+        config = PipelineConfig(**{name: getattr(self.config, name) for name in fields})
+        try:
+            self._pipeline = Pipeline(config, shipped_model('point'))
+        except XModelKDError as error:
+            self.failure = error
+            if not self.config.autostart:
+                self.get_logger().error(f'cannot be configured: {error}')
+            return Done.FAILURE
+        return Done.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> Done:
+        """Start to work."""
+        assert self._pipeline is not None
+        self._work = DistillationWork(self._pipeline)
+        self._work.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> Done:
+        """Stop at the next step."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> Done:
+        """Stop, from whatever state."""
+        self._stop()
+        return Done.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Let the work end before the middleware goes."""
+        self._stop()
+        super().destroy_node()
+
+    def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._work is not None and self._work.is_alive()
+        response.message = 'nothing is under way'
+        if self._work is not None and response.success:
+            self._work.cancel()
+            response.message = f'stops at the next step; {self.config.out} can be gone on with'
+        return response
+
+    def _stop(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+            self._work.join()
+
+    def _tell(self) -> None:
+        """Publish how far it is; when the work has ended, say how, and end with it."""
+        work = self._work
+        if work is None:
+            return
+        level, summary, values = work.describe()
+        status = status_message(
+            self.get_name(), level, summary, {**values, 'out': self.config.out})
+        self._progress.publish(status)
+        stamp = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(diagnostics_message([status], stamp))
+        if not work.is_alive() and not self.finished.done():
+            self.get_logger().info(summary)
+            if self.config.autostart:
+                work.settle(self.finished)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node."""
+    return run_node(_started, args)
+
+
+def _started() -> DistillationNode:
+    """Return the node, at work if it is to start by itself."""
+    node = DistillationNode()
+    if node.config.autostart:
+        node.trigger_configure()
+        if node.failure is not None:
+            raise node.failure
+        node.trigger_activate()
+    return node
+
+
+if __name__ == '__main__':
+    sys.exit(main())
