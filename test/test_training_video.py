@@ -27,6 +27,7 @@ from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationC
 from xmodelkd_ros.training.video_clips import ClipDataset, collate, VideoClipConfig
 from xmodelkd_ros.training.video_losses import (
     heat_loss,
+    kind_loss,
     mask_losses,
     match,
     score_loss,
@@ -154,6 +155,10 @@ def test_losses_are_near_zero_for_the_truth_and_large_for_its_opposite():
     assert heat_loss(torch.logit(heat.clamp(1e-6, 1 - 1e-6)), batch) < 0.2
     assert heat_loss(-4 * torch.ones_like(heat), batch) > 2
     queries, _, order = perfect(batch)
+    instances = QueryOutput(*(value[:, order[:2]] for value in queries))
+    swapped = instances._replace(class_logits=instances.class_logits.flip(1))
+    assert kind_loss(instances, batch) < 1e-3
+    assert kind_loss(swapped, batch) > 10
     matched, quality = order[:2].expand(2, 2), torch.ones(2, 2)
     assert score_loss(queries, matched, quality, batch) < 1e-3
     assert score_loss(queries, torch.zeros(2, 2, dtype=torch.int64), quality, batch) > 1

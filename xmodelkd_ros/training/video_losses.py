@@ -34,7 +34,8 @@ class VideoLossConfig:
     """Weights of the losses."""
 
     heat: float = setting(1.0, 'weight of the focal loss of the heat map', low=0.0)
-    score: float = setting(2.0, 'weight of the quality focal loss of the classes', low=0.0)
+    score: float = setting(4.0, 'weight of the quality focal loss of the classes', low=0.0)
+    kind: float = setting(1.0, 'weight of the cross-entropy between the classes', low=0.0)
     cover: float = setting(1.0, 'weight of the cross-entropy of masks', low=0.0)
     dice: float = setting(2.0, 'weight of the dice loss of masks', low=0.0)
     vote: float = setting(1.0, 'weight of the votes of cells for a middle', low=0.0)
@@ -92,6 +93,7 @@ def video_losses(
         (started, own, logits[:, matched.shape[1]:], started),
     ):
         parts = mask_losses(found, samples, targets) | {'place': place_loss(group, targets)}
+        parts['kind'] = kind_loss(group, targets)
         parts['score'] = score_loss(learned, index, samples.iou(found), targets)
         for name, value in parts.items():
             losses[name] = losses.get(name, 0.0) + 0.5 * value
@@ -185,6 +187,13 @@ def place_loss(queries: QueryOutput, targets: InstanceTargets) -> torch.Tensor:
     error = torch.cat((away, growth), 2)
     error = F.smooth_l1_loss(error, torch.zeros_like(error), reduction='none').sum(2)
     return _mean(error, size_weight(targets))
+
+
+def kind_loss(queries: QueryOutput, targets: InstanceTargets) -> torch.Tensor:
+    """Return the cross-entropy between classes, given that it is an instance. queries: B x N."""
+    channel = targets.channel.clamp(min=0)
+    entropy = F.cross_entropy(queries.class_logits.transpose(1, 2), channel, reduction='none')
+    return _mean(entropy, targets.channel >= 0)
 
 
 def score_loss(
