@@ -30,7 +30,10 @@ PIP_NAMES = {
     'yaml': 'PyYAML',
 }
 # Packages that a launch file or another package brings in, or that hold no Python.
-NOT_IMPORTED = {'ros2launch', 'ament_flake8', 'ament_pep257', 'python3-pytest'}
+NOT_IMPORTED = {
+    'ros2launch', 'rviz2', 'vision_msgs_rviz_plugins',
+    'ament_flake8', 'ament_pep257', 'python3-pytest',
+}
 
 
 @pytest.fixture(scope='module')

@@ -21,6 +21,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
     from ..bags.recording import check_run, write_recording
     from ..bags.simulated import simulated_drive, SimulatedDrivesConfig
+    from ..evaluation.tables import format_table
 
     parser = argparse.ArgumentParser(prog='simulate', description=__doc__)
     parser.add_argument('out', type=Path, help='folder for the bags, drive_<seed>')
@@ -28,7 +29,7 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     first = config_from_options(options, SimulatedDrivesConfig)
 
-    rows = [f'{"bag":24}  frames  size [MB]  made in [s]']
+    rows = []
     for seed in range(first.seed, first.seed + first.drives):
         config = dataclasses.replace(first, seed=seed, drives=1)
         path, started = options.out / f'drive_{seed:04}', time.monotonic()
@@ -39,10 +40,10 @@ def main(args: Sequence[str] | None = None) -> int:
         else:
             track = functools.partial(progress, label=path.name, unit='entries')
             write_recording(simulated_drive(config), path, config, description, track)
-        made = 'kept' if is_there else f'{time.monotonic() - started:.1f}'
+        made = 'kept' if is_there else time.monotonic() - started
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
-        rows.append(f'{path!s:24}  {config.frames:6d}  {size:9.1f}  {made:>11}')
-    print('\n'.join(rows))
+        rows.append((str(path), config.frames, size, made))
+    print(format_table(('bag', 'frames', 'size [MB]', 'made in [s]'), rows))
     return 0
 
 

@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 
+from ..evaluation.tables import format_table
+
 
 class Pacer:
     """
@@ -113,13 +115,15 @@ class Punctuality:
 
     def table(self) -> str:
         """Return messages, rate in Hz and lateness in ms (p50, p95, largest) by topic."""
-        width = max([len('topic'), *map(len, self._sent)])
-        lines = [f'{"topic":{width}}  messages  rate [Hz]  late p50 [ms]  p95 [ms]  max [ms]']
-        for topic, times in sorted(self._sent.items()):
-            due, sent = np.array(times).T
-            duration = sent[-1] - sent[0]
-            rate = f'{(len(sent) - 1) / duration:9.1f}' if duration > 0 else f'{"-":>9}'
-            middle, high, largest = np.percentile((sent - due) * 1e3, [50, 95, 100])
-            lines.append(f'{topic:{width}}  {len(sent):8d}  {rate}  {middle:13.1f}  {high:8.1f}'
-                         f'  {largest:8.1f}')
-        return '\n'.join(lines)
+        columns = (
+            'topic', 'messages', 'rate [Hz]', 'late p50 [ms]', 'late p95 [ms]', 'latest [ms]')
+        return format_table(
+            columns, [(topic, *_kept(times)) for topic, times in sorted(self._sent.items())])
+
+
+def _kept(times: list[tuple[float, float]]) -> tuple[float | None, ...]:
+    """Return how many messages went out, their rate in Hz and their lateness in ms."""
+    due, sent = np.array(times).T
+    duration = sent[-1] - sent[0]
+    lateness = np.percentile((sent - due) * 1e3, [50, 95, 100]).tolist()
+    return len(sent), (len(sent) - 1) / duration if duration > 0 else None, *lateness
