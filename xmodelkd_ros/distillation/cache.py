@@ -147,7 +147,8 @@ def write_shard(path: Path, frames: Sequence[DistillationFrame]) -> None:
         f'{place:04d}.{name}': np.ascontiguousarray(array)
         for place, frame in enumerate(frames) for name, array in _arrays(frame).items()
     }
-    write_whole(path, save(tensors, {'format': str(FORMAT), 'frames': str(len(frames))}))
+    # One entry: the order of more is another one in each process.
+    write_whole(path, save(tensors, {'frames': str(len(frames))}))
 
 
 def shard_length(path: Path) -> int:
