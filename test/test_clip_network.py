@@ -68,12 +68,13 @@ def test_an_untrained_clip_reads_the_tokens_that_look_like_its_start(network, im
             v.unflatten(0, (2, LENGTH)).flatten(1, 2)[b][None] for v in tokens.queries)))[0]
         for frame in range(LENGTH):
             row = b * LENGTH + frame
-            alike = 10 * joined[b].flatten(0, 1)[start] @ joined[b, frame].T
+            score = tokens.queries.class_logits[row].amax(1).sigmoid().log()
+            alike = 15 * joined[b].flatten(0, 1)[start] @ joined[b, frame].T + score
             torch.testing.assert_close(clip.reading[row, :, :-1], alike, atol=1e-3, rtol=1e-3)
             share = alike.softmax(1)
             torch.testing.assert_close(
                 clip.queries.kernel[row], share @ tokens.queries.kernel[row], atol=1e-3, rtol=1e-3)
-            presence = alike.logsumexp(1) - 5
+            presence = alike.logsumexp(1) - 7
             torch.testing.assert_close(clip.presence[row], presence, atol=1e-3, rtol=1e-3)
     assert mask_logits(clip.queries, pixels).shape == (2 * LENGTH, 5, 32, 48)
 

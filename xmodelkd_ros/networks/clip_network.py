@@ -73,12 +73,13 @@ class ClipNetwork(nn.Module):
         self.reader, self.read = nn.Linear(width, width), nn.Linear(width, width)
         self.mask_trunk = nn.Linear(2 * width, width)
         self.mask_head = nn.Linear(width, config.frame.kernel + 1 + 4)
-        self.sharpness = nn.Parameter(torch.tensor(10.0))
+        self.sharpness = nn.Parameter(torch.tensor(15.0))
+        self.preference = nn.Parameter(torch.tensor(1.0))
         for head in (self.class_head, self.embedding_head, self.read, self.mask_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         nn.init.zeros_(self.absence_head.weight)
-        nn.init.constant_(self.absence_head.bias, 5.0)
+        nn.init.constant_(self.absence_head.bias, 7.0)
 
     def forward(
         self, images: torch.Tensor, length: int, extra_peaks: torch.Tensor | None = None
@@ -175,7 +176,8 @@ class ClipNetwork(nn.Module):
         """Return B L x N x (K + 1) logits. query: B x N x D. keys: B x L K x D."""
         alike = self.sharpness * embedding @ clip.queries.embedding.transpose(1, 2)
         learned = self.reader(query) @ self.read(keys).transpose(1, 2)  # B x N x L K
-        logits = alike + learned.float() / query.shape[-1] ** 0.5
+        score = F.logsigmoid(clip.queries.class_logits.amax(2))[:, None]  # of two alike the better
+        logits = alike + self.preference * score + learned.float() / query.shape[-1] ** 0.5
         logits = logits.unflatten(2, (length, -1)).transpose(1, 2)  # B x L x N x K
         absence = self.absence_head(query).float()[:, None].expand(-1, length, -1, -1)
         return torch.cat((logits, absence), 3).flatten(0, 1)
