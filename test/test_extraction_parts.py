@@ -21,8 +21,8 @@ from xmodelkd_ros.distillation.records import DistillationFrame, points_at_stamp
 from xmodelkd_ros.distillation.sightings import Answer, make_mixing
 from xmodelkd_ros.distillation.trajectory import choose_keyframes, steady_segments, Trajectory
 from xmodelkd_ros.geometry.pairing import Pairing
+from xmodelkd_ros.geometry.transforms import invert, transform_points
 from xmodelkd_ros.records import Cloud
-from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 
 
 def along(x, yaw=0.0):
@@ -199,18 +199,22 @@ def test_poses_between_sweeps_are_on_the_way():
 
 
 def test_points_are_moved_to_the_stamp_by_their_own_times():
-    drive = Drive(SimulationConfig(seed=3, frames=3, columns=64, deskewed=False, cameras=()))
-    stamps = np.array([drive.stamp(n) for n in range(3)])
-    poses = np.array([drive.pose(int(s)) @ drive.base_from_lidar for s in stamps])
-    motion = Trajectory(stamps, poses, np.zeros(3, np.int32)).motion(1)
-    measured = drive.frame(1).cloud
-    drive.config = dataclasses.replace(drive.config, deskewed=True)
-    wanted = drive.frame(1).cloud
-    assert measured.time_offset is not None
-    before = np.abs(measured.points - wanted.points).max()
-    after = np.abs(points_at_stamp(measured, motion) - wanted.points).max()
-    assert before > 0.3 and after < 0.06
-    assert points_at_stamp(measured, None) is measured.points
+    stamps = np.array([0, 100, 200]) * 1_000_000 + 10**18
+    step = along(1.5, 0.03)
+    poses = np.array([np.eye(4), step, step @ step])
+    trajectory = Trajectory(stamps, poses, np.zeros(3, np.int32))
+    rng = np.random.default_rng(0)
+    world = rng.uniform(-30, 30, (200, 3))
+    offset = rng.integers(-50_000_000, 50_000_000, 200)
+    measured = np.stack([
+        transform_points(invert(trajectory.pose_at(1, int(stamps[1] + late))), place[None])[0]
+        for place, late in zip(world, offset, strict=True)
+    ]).astype(np.float32)
+    wanted = transform_points(invert(poses[1]), world)
+    cloud = Cloud(int(stamps[1]), measured, time_offset=offset)
+    assert np.abs(measured - wanted).max() > 1
+    assert np.abs(points_at_stamp(cloud, trajectory.motion(1)) - wanted).max() < 0.05
+    assert points_at_stamp(cloud, None) is cloud.points
 
 
 def test_answers_are_sampled_as_an_image_is_enlarged():

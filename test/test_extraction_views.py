@@ -11,8 +11,9 @@ from xmodelkd_ros.distillation.carrying import carry, own_labels
 from xmodelkd_ros.distillation.extraction import extract
 from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
 from xmodelkd_ros.distillation.quality import measure_drive, read_report
-from xmodelkd_ros.geometry.transforms import transform_points
-from xmodelkd_ros.simulation.drive import Drive
+from xmodelkd_ros.distillation.trajectory import pose_between
+from xmodelkd_ros.geometry.transforms import invert, transform_points
+from xmodelkd_ros.simulation.mounting import base_from_camera, BASE_FROM_LIDAR
 
 SETTINGS = {'distance': 0.1, 'instants': (-2, -1, 1, 2), 'shard': 4}
 
@@ -106,25 +107,33 @@ def test_what_moves_is_found_and_what_rests_is_not(moving):
     assert alarms / sum(rest.sum() for rest in rests) < 0.02
 
 
-def test_other_instants_see_little_of_what_moves(moving):
-    own = sum((frame.views.view[truth[frame.views.point]] < 2).sum() for frame, truth in moving)
-    other = sum((frame.views.view[truth[frame.views.point]] >= 2).sum() for frame, truth in moving)
-    assert own > 50
-    assert other < 0.35 * own
+def test_other_instants_see_little_of_what_moves_and_that_is_right(moving):
+    """What is left are slow things, of which another part is where this one was."""
+    own = other = right = 0
+    for frame, truth in moving:
+        views = frame.views
+        moves, is_other = truth[views.point], views.view >= 2
+        own, other = own + (moves & ~is_other).sum(), other + (moves & is_other).sum()
+        said = views.probability.argmax(1) + 1
+        right += (said == frame.cloud.label[views.point])[moves & is_other].sum()
+    assert own > 500
+    assert other < 0.3 * own * len(SETTINGS['instants'])
+    assert right / other > 0.8
 
 
 def test_depth_and_delay_are_those_of_the_picture(drive):
-    world = Drive(CONFIG)
-    frame = drive.frame(4)
+    frame, after, last = (drive.frame(n) for n in (4, 5, 6))
     views = frame.views
     assert drive.view_names[:3] == ('front', 'left', 'front-2')
-    number = drive.view_names.index('front+1')
-    rows = views.view == number
-    later = world.stamp(5) + round(1e9 * CONFIG.camera_delay)
+    rows = views.view == drive.view_names.index('front+1')
+    later = after.cloud.stamp + round(1e9 * CONFIG.camera_delay)
     assert np.allclose(views.delay[rows], (later - frame.cloud.stamp) * 1e-9, atol=1e-6)
-    camera = world.pose(later) @ world.base_from_camera['front']
+    pose = pose_between(
+        np.array([after.cloud.stamp, last.cloud.stamp]),
+        np.array([after.fixed_from_lidar, last.fixed_from_lidar]), later)
+    camera = pose @ invert(BASE_FROM_LIDAR) @ base_from_camera('front')
     points = transform_points(
-        np.linalg.inv(camera) @ frame.fixed_from_lidar, frame.cloud.points.astype(float))
+        invert(camera) @ frame.fixed_from_lidar, frame.cloud.points.astype(float))
     assert rows.sum() > 100
     assert np.allclose(views.depth[rows], points[views.point[rows], 2], atol=0.02)
 
@@ -140,7 +149,7 @@ def test_carried_labels_reach_points_that_no_camera_sees(drive):
             (own > 0).sum(), (label > 0).sum(), (label == truth)[known].mean(),
             (label == truth)[known & (own == 0)].mean()))
     own, carried, right, right_unseen = np.array(figures).mean(0)
-    assert carried > 1.5 * own
+    assert carried > 1.25 * own
     assert right > 0.93
     assert right_unseen > 0.88
 

@@ -37,30 +37,28 @@ class Trajectory:
 
     def pose_at(self, index: int, stamp: int) -> np.ndarray | None:
         """Return the (4, 4) pose at a stamp, ns, near that of a sweep: steady motion."""
-        first, last = self._around(index)
-        if stamp < self.stamps[index] and first < index:
-            last = index
-        elif last > index:
-            first = index
-        if self.segment[index] < 0 or first == last:
+        pair = self._step(index, bool(stamp < self.stamps[index]))
+        if pair is None:
             return self.pose(index)
-        return pose_between(self.stamps[[first, last]], self.poses[[first, last]], stamp)
+        return pose_between(self.stamps[pair], self.poses[pair], stamp)
 
     def motion(self, index: int) -> np.ndarray | None:
         """Return the (4, 4) lidar `MOTION_PERIOD` after a sweep's stamp to lidar at it."""
-        first, last = self._around(index)
-        if self.segment[index] < 0 or first == last:
+        pair = self._step(index, False)
+        if pair is None:
             return None
-        moved = invert(self.poses[first]) @ self.poses[last]
-        share = MOTION_PERIOD / int(self.stamps[last] - self.stamps[first])
+        moved = invert(self.poses[pair[0]]) @ self.poses[pair[1]]
+        share = MOTION_PERIOD / int(self.stamps[pair[1]] - self.stamps[pair[0]])
         return interpolate(np.eye(4), moved, np.array([share]))[0]
 
-    def _around(self, index: int) -> tuple[int, int]:
-        """Return the sweeps before and after, or the sweep itself where the segment ends."""
-        first, last = max(index - 1, 0), min(index + 1, len(self.stamps) - 1)
-        own = self.segment[index]
-        return (first if self.segment[first] == own else index,
-                last if self.segment[last] == own else index)
+    def _step(self, index: int, backwards: bool) -> list[int] | None:
+        """Return a sweep and the next or the last one, or the other way round, or None."""
+        steps = [[index - 1, index], [index, index + 1]]
+        for first, last in steps if backwards else steps[::-1]:
+            inside = first >= 0 and last < len(self.stamps)
+            if inside and self.segment[first] == self.segment[last] >= 0:
+                return [first, last]
+        return None
 
 
 def pose_between(stamps: np.ndarray, poses: np.ndarray, stamp: int) -> np.ndarray:
