@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn, Tensor
 
 from .config import DistillConfig
 from .module import DistillationModule, Student
+from .sightings import make_mixing
+from .teacher_classes import id_of_teacher_class
+from .teachers import make_teacher
 from ..config import to_mapping
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigurationError
+from ..inference.image_features import ImageFeatures
 from ..labels import SemanticClass
 from ..networks.checkpoint import (
     Checkpoint,
     checkpoint_kind,
+    checkpoint_part,
     load_checkpoint,
     load_config,
     load_weights,
     save_checkpoint,
 )
+from ..networks.espnetv2_weights import load_espnetv2
 from ..networks.point_projection import RangeViewConfig
 
 STUDENT = 'student.safetensors'
@@ -29,7 +36,7 @@ FUSED = 'fused.safetensors'
 
 def save_student(
     out: Path, module: DistillationModule, config: DistillConfig, view: RangeViewConfig,
-    summary: dict[str, Any],
+    summary: dict[str, Any], image: ImageFeatures | None = None,
 ) -> None:
     """
     Write the student, kind 'point', and where there is a fusion encoder both as kind 'fused'.
@@ -44,6 +51,8 @@ def save_student(
         Of the training.
     summary
         What the checkpoints say of it.
+    image
+        Image network that the fused model needs to run on its own.
 
     """
     student = module.student
@@ -52,14 +61,55 @@ def save_student(
         'point', network, to_mapping(view), classes, summary, halves(student.network)))
     if config.mode != 'xmodelkd':
         return
-    sizes = {
+    sizes: dict[str, Any] = {
         'point': network, 'fusion': to_mapping(config.fusion),
         'view_features': student.fusion.view_features,
     }
-    state = {f'network.{name}': value for name, value in halves(student.network).items()}
-    state |= {f'fusion.{name}': value for name, value in halves(student.fusion).items()}
+    parts = {'network.': student.network, 'fusion.': student.fusion}
+    if image is not None:
+        sizes['image'] = image_sizes(image)
+        parts['image.'] = image
+    state = {
+        prefix + name: value for prefix, part in parts.items()
+        for name, value in halves(part).items()
+    }
     save_checkpoint(out / FUSED, Checkpoint(
         'fused', sizes, to_mapping(view), classes, summary, state))
+
+
+def image_sizes(image: ImageFeatures) -> dict[str, Any]:
+    """Return what a checkpoint says of its image network, as plain values."""
+    return {'network': to_mapping(image.network.config), 'ids': image.ids}
+
+
+def make_image(drives: Sequence[Any], weights: str) -> ImageFeatures | None:
+    """
+    Return the image network that drives were extracted with, None where none is named.
+
+    Parameters
+    ----------
+    drives
+        Some of them of the feature cache.
+    weights
+        Of ESPNetv2, one file, as the teacher `espnetv2:<weights>` had them; may be empty.
+
+    Raises
+    ------
+    ConfigurationError
+        If the drive was extracted by another teacher.
+
+    """
+    if not weights:
+        return None
+    drive = next((drive for drive in drives if hasattr(drive, 'teacher')), None)
+    teacher = make_teacher(f'espnetv2:{weights}', 'cpu')
+    if drive is None or teacher.sha256 != drive.teacher['sha256']:
+        asked = 'nobody' if drive is None else drive.teacher['name']
+        raise ConfigurationError('teacher', weights, f'who looked at the drives: {asked}')
+    network, names = load_espnetv2(weights)
+    kept = make_mixing(network.feature_size, drive.feature_size)
+    mixing = torch.eye(network.feature_size) if kept is None else torch.from_numpy(kept)
+    return ImageFeatures(network, id_of_teacher_class(names).tolist(), mixing)
 
 
 def load_start(student: Student, path: str) -> None:
@@ -81,9 +131,9 @@ def load_start(student: Student, path: str) -> None:
     if kind == 'point':
         load_weights(student.network, checkpoint, path)
         return
-    load_weights(student.network, _part(checkpoint, 'network.'), path)
+    load_weights(student.network, checkpoint_part(checkpoint, 'network.', {}), path)
     if hasattr(student, 'fusion'):
-        load_weights(student.fusion, _part(checkpoint, 'fusion.'), path)
+        load_weights(student.fusion, checkpoint_part(checkpoint, 'fusion.', {}), path)
 
 
 def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:
@@ -115,11 +165,3 @@ def halves(module: nn.Module) -> dict[str, Tensor]:
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in module.state_dict().items()
     }
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
-    state = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.state.items() if name.startswith(prefix)
-    }
-    return dataclasses.replace(checkpoint, state=state)

@@ -19,7 +19,7 @@ from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
-from .students import load_start, save_student, STUDENT
+from .students import load_start, make_image, save_student, STUDENT
 from ..config import to_mapping
 from ..errors import ConfigurationError
 from ..inference.point_segmenter import PointSegmenter
@@ -80,6 +80,7 @@ def distil(
     width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
     module = DistillationModule(config, POINT_CLASSES, weight, width)
     load_start(module.student, config.start)
+    image = make_image(drives, config.teacher)
     labeller = PointSegmenter(config.labeller) if config.labeller else None
     samples = DistillationDataset(
         labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
@@ -89,7 +90,8 @@ def distil(
         validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
 
     def export() -> None:
-        save_student(out, module, config, view, _summary(module, labelled, others, config))
+        summary = _summary(module, labelled, others, config)
+        save_student(out, module, config, view, summary, image)
 
     workers = config.run.workers
     fit(

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from .boxes import fit_boxes
+from .fused_segmenter import FusedSegmenter
 from .painting import paint, PaintingConfig
 from .point_segmenter import PointSegmenter
 from .tracker import Tracker, TrackerConfig
@@ -25,7 +26,7 @@ from .video_segmenter import VideoSegmenter
 from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
-from ..records import Boxes, Cloud, Frame, PointLabels, Tracks, View
+from ..records import Boxes, Frame, PointLabels, Tracks, View
 
 A = TypeVar('A')
 B = TypeVar('B')
@@ -93,7 +94,7 @@ class Perception:
     Parameters
     ----------
     point_segmenter
-        Labels the points.
+        Labels the points; a fused one looks at the pictures too.
     video_segmenter
         Finds instances in images; without it frames have no tracks.
     config
@@ -157,7 +158,7 @@ class Perception:
 
         """
         labels, (tracks, pairings) = self._side_by_side(
-            lambda: self._label(frame.cloud), lambda: self._look(frame))
+            lambda: self._label(frame), lambda: self._look(frame))
         with self._stage('painting'):
             seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
             instance = paint(seen, labels, self._config.painting)
@@ -170,9 +171,13 @@ class Perception:
         wait(futures)
         return futures[0].result(), futures[1].result()
 
-    def _label(self, cloud: Cloud) -> PointLabels:
+    def _label(self, frame: Frame) -> PointLabels:
+        cloud, segment = frame.cloud, self._segment_points
         with self._stage('point_segmenter'):
-            return self._segment_points(cloud.points, cloud.intensity)
+            if isinstance(segment, FusedSegmenter):
+                views = list(frame.views.values())
+                return segment(cloud.points, cloud.intensity, views, cloud.stamp)
+            return segment(cloud.points, cloud.intensity)
 
     def _look(self, frame: Frame) -> tuple[dict[str, Tracks], dict[str, Pairing]]:
         """Return by camera name the tracks, and which points each picture shows."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from .devices import compute_dtype, download, select_device, upload
 from ..labels import SemanticClass
-from ..networks.checkpoint import load_checkpoint, load_config, load_weights
+from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config, load_weights
 from ..networks.point_neighbours import nearest_shown
 from ..networks.point_network import PointNetwork, PointNetworkConfig
 from ..networks.point_projection import RangeProjection, RangeView, RangeViewConfig
@@ -45,7 +45,7 @@ class PointSegmenter:
 
     def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
         self.device = select_device(device)
-        loaded = load_checkpoint(checkpoint, 'point')
+        loaded = self._open(checkpoint)
         self.classes: tuple[SemanticClass, ...] = loaded.classes
         self.sha256 = loaded.sha256
         view = load_config(RangeViewConfig, loaded.preprocessing, checkpoint)
@@ -87,6 +87,13 @@ class PointSegmenter:
             label, confidence = download(*self._label(given, strength))
         return PointLabels(label.astype(np.uint16), confidence)
 
+    def _open(self, path: str | os.PathLike[str]) -> Checkpoint:
+        return load_checkpoint(path, 'point')
+
+    def _scores(self, view: RangeView) -> Tensor:
+        """Return C x M logits."""
+        return self.network(view.image[None], view.cell, view.features)
+
     def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return (N,) class ids and (N,) confidences, float32 both."""
         count = len(given)
@@ -97,7 +104,7 @@ class PointSegmenter:
         if strength is not None:
             strength = self._padded(strength.nan_to_num(0.0, 1.0, 0.0)).clamp_(0.0, 1.0)
         view = self.projection(points, strength)
-        probability = self.network(view.image[None], view.cell, view.features).float().softmax(0)
+        probability = self._scores(view).float().softmax(0)
         confidence = probability.amax(0)
         label = probability.eq_(confidence).mul_(self._ids).amax(0)
         borrower, lender = self._loans(points, view, count)

@@ -142,6 +142,17 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> Checkpoint:
     return checkpoint
 
 
+def checkpoint_part(
+    checkpoint: Checkpoint, prefix: str, network: Mapping[str, Any]
+) -> Checkpoint:
+    """Return the tensors below a prefix, without it, with their own configuration."""
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.state.items() if name.startswith(prefix)
+    }
+    return dataclasses.replace(checkpoint, network=network, state=state)
+
+
 def load_config(cls: type[T], values: Mapping[str, Any], path: str | os.PathLike[str]) -> T:
     """
     Build a configuration dataclass from a section of a checkpoint.

@@ -8,9 +8,9 @@ from ament_index_python.packages import get_package_share_directory
 import torch
 
 from .perception_config import PerceptionConfig
+from ..inference.fused_segmenter import load_point_segmenter
 from ..inference.mask2former_segmenter import Mask2FormerSegmenter
 from ..inference.pipeline import Perception, Stage
-from ..inference.point_segmenter import PointSegmenter
 from ..inference.video_models import load_video_segmenter
 from ..inference.video_segmenter import VideoSegmenter
 
@@ -42,7 +42,8 @@ class Models:
 
     def __init__(self, config: PerceptionConfig) -> None:
         self._config = config
-        self.points = PointSegmenter(config.point_model or shipped_model('point'), config.device)
+        self.points = load_point_segmenter(
+            config.point_model or shipped_model('point'), config.device)
         self.video: VideoSegmenter | Mask2FormerSegmenter | None = None
         if config.cameras:
             self.video = load_video_segmenter(

@@ -1,0 +1,133 @@
+"""The fused model: one file, the same as the extraction and the distillation say."""
+
+import dataclasses
+
+from distillation_drives import SMALL
+import numpy as np
+import pytest
+from small_world import CAMERA, CAMERA_FROM_LIDAR, frame
+import torch
+from xmodelkd_ros.config import from_mapping
+from xmodelkd_ros.distillation.config import DistillConfig
+from xmodelkd_ros.distillation.network_teacher import NetworkTeacher, TeacherNetwork
+from xmodelkd_ros.distillation.sightings import Answer, make_mixing
+from xmodelkd_ros.distillation.students import FUSED, make_image, save_student, STUDENT, Student
+from xmodelkd_ros.distillation.teachers import make_teacher
+from xmodelkd_ros.errors import CheckpointError, ConfigurationError
+from xmodelkd_ros.geometry.projection import project_points
+from xmodelkd_ros.inference.fused_segmenter import FusedSegmenter, load_point_segmenter
+from xmodelkd_ros.inference.pipeline import Perception
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter
+from xmodelkd_ros.labels import ALL_CLASSES, POINT_CLASSES
+from xmodelkd_ros.networks.espnetv2 import EspNetV2, EspNetV2Config
+from xmodelkd_ros.networks.espnetv2_weights import save_espnetv2
+from xmodelkd_ros.training.point_training import range_view
+
+KEPT = 12
+CONFIG = from_mapping(DistillConfig, SMALL)
+VIEW = dataclasses.replace(range_view('hdl64e'), columns=256)
+
+
+class Extracted:
+    """What a drive of the cache says of its teacher."""
+
+    feature_size = KEPT
+
+    def __init__(self, spec):
+        found = make_teacher(spec, 'cpu')
+        self.teacher = {'name': found.name, 'sha256': found.sha256}
+
+
+@dataclasses.dataclass
+class Trained:
+    """What `save_student` asks of the module that was trained."""
+
+    student: Student
+    classes: tuple = POINT_CLASSES
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    torch.manual_seed(3)
+    out = tmp_path_factory.mktemp('fused')
+    network = EspNetV2(EspNetV2Config(), len(ALL_CLASSES) - 1).eval()
+    save_espnetv2(out / 'image.safetensors', network, ALL_CLASSES[1:], {})
+    image = make_image([object(), Extracted(f'espnetv2:{out}/image.safetensors')],
+                       f'{out}/image.safetensors')
+    student = Student(CONFIG, len(POINT_CLASSES), KEPT)
+    for parameter in student.parameters():
+        parameter.data.mul_(2)
+    save_student(out, Trained(student), CONFIG, VIEW, {}, image)
+    save_student(out / 'without', Trained(student), CONFIG, VIEW, {})
+    return out
+
+
+def test_pictures_say_what_the_extraction_heard(models):
+    seen = frame(10**18, ('front', 'rear'))
+    segmenter = FusedSegmenter(models / FUSED)
+    views = list(seen.views.values())
+    with torch.inference_mode():
+        found = segmenter._look(seen.cloud.points, views, seen.cloud.stamp)
+    teacher = make_teacher(f'espnetv2:{models}/image.safetensors', 'cpu')
+    assert isinstance(teacher, NetworkTeacher)
+    assert isinstance(teacher.networks[0], TeacherNetwork)
+    mixing = make_mixing(teacher.feature_size, KEPT)
+    for number, view in enumerate(views):
+        pairing = project_points(seen.cloud.points, view.camera_from_lidar, view.camera)
+        output = teacher([view.picture.rgb])[0]
+        answer = Answer(output, view.picture.rgb.shape[:2], np.arange(1, 17), mixing)
+        first = torch.searchsorted(found.point, found.point, right=False)
+        rows = (torch.arange(len(found)) - first == number).nonzero()[:, 0]
+        assert found.point[rows].tolist() == pairing.index.tolist()
+        scale = np.abs(answer.features(pairing)).max()
+        np.testing.assert_allclose(
+            found.feature[rows], answer.features(pairing), atol=0.02 * scale)
+        np.testing.assert_allclose(
+            found.probability[rows], answer.probabilities(pairing), atol=0.02)
+
+
+def test_pictures_change_what_they_show_and_nothing_else(models):
+    seen = frame(10**18)
+    segmenter = FusedSegmenter(models / FUSED)
+    alone = segmenter(seen.cloud.points, seen.cloud.intensity)
+    fused = segmenter(
+        seen.cloud.points, seen.cloud.intensity, list(seen.views.values()), seen.cloud.stamp)
+    shown = project_points(seen.cloud.points, CAMERA_FROM_LIDAR, CAMERA).index
+    changed = np.flatnonzero(fused.confidence != alone.confidence)
+    assert len(changed) > 0.5 * len(shown)
+    unseen = np.setdiff1d(np.arange(len(seen.cloud.points)), shown)
+    borrowed = np.isin(changed, unseen).mean()  # points outside the profile take a neighbour's
+    assert borrowed < 0.2
+    again = segmenter(seen.cloud.points, seen.cloud.intensity)
+    np.testing.assert_array_equal(again.confidence, alone.confidence)
+
+
+def test_nothing_to_see_is_legal(models):
+    segmenter = FusedSegmenter(models / FUSED)
+    view = frame(10**18).views['front']
+    assert len(segmenter(np.zeros((0, 3), np.float32), None, [view]).label) == 0
+    behind = np.array([[-5, 0, 0], [np.nan, 1, 1]], np.float32)
+    assert segmenter(behind, None, [view]).label[1] == 0
+
+
+def test_the_pipeline_shows_a_fused_model_the_pictures(models):
+    seen = frame(10**18)
+    segmenter = load_point_segmenter(models / FUSED)
+    assert isinstance(segmenter, FusedSegmenter)
+    found = Perception(segmenter)(seen).labels
+    expected = segmenter(
+        seen.cloud.points, seen.cloud.intensity, list(seen.views.values()), seen.cloud.stamp)
+    np.testing.assert_array_equal(found.label, expected.label)
+    assert type(load_point_segmenter(models / STUDENT)) is PointSegmenter
+
+
+def test_a_fused_model_needs_its_own_image_network(models, tmp_path):
+    with pytest.raises(CheckpointError, match='no image network'):
+        FusedSegmenter(models / 'without' / FUSED)
+    with pytest.raises(CheckpointError, match="kind is 'point'"):
+        FusedSegmenter(models / STUDENT)
+    torch.manual_seed(4)
+    other = tmp_path / 'other.safetensors'
+    save_espnetv2(other, EspNetV2(EspNetV2Config(), 16), ALL_CLASSES[1:], {})
+    with pytest.raises(ConfigurationError, match='who looked at the drives: espnetv2'):
+        make_image([Extracted(f'espnetv2:{models}/image.safetensors')], str(other))

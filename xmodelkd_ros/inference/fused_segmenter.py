@@ -1,0 +1,142 @@
+"""The fused model: a sweep and the pictures of it in, labels out; one file holds all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .image_features import ImageFeatures
+from .point_segmenter import PointSegmenter
+from ..errors import CheckpointError
+from ..networks.checkpoint import (
+    Checkpoint,
+    checkpoint_kind,
+    checkpoint_part,
+    load_checkpoint,
+    load_config,
+    load_weights,
+)
+from ..networks.espnetv2 import EspNetV2, EspNetV2Config
+from ..networks.fusion import FusionConfig, FusionEncoder, SAID, Views
+from ..networks.point_projection import RangeView
+from ..records import PointLabels, View
+
+
+class FusedSegmenter(PointSegmenter):
+    """
+    Label every point of a sweep by the LiDAR and the cameras.
+
+    A point that no picture shows, and a sweep without pictures, is labelled by the LiDAR.
+
+    Parameters
+    ----------
+    checkpoint
+        Of kind 'fused', with the image network in it.
+    device
+        'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be used, or lacks its image network.
+    DeviceError
+        If the device is not there.
+
+    """
+
+    def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
+        whole = load_checkpoint(checkpoint, 'fused')
+        super().__init__(checkpoint, device)
+        self.sha256 = whole.sha256
+        self._fusion = _fusion(whole, checkpoint).to(self.device).eval()
+        self._look = _image_features(whole, checkpoint).to(self.device).eval()
+        self._unseen = _no_views(self._fusion.view_features, self.device)
+        self._views = self._unseen
+
+    def _open(self, path: str | os.PathLike[str]) -> Checkpoint:
+        whole = load_checkpoint(path, 'fused')
+        return checkpoint_part(whole, 'network.', whole.network['point'])
+
+    def __call__(
+        self,
+        points: np.ndarray,
+        intensity: np.ndarray | None = None,
+        views: Sequence[View] = (),
+        stamp: int = 0,
+    ) -> PointLabels:
+        """
+        Label one sweep.
+
+        Parameters
+        ----------
+        points
+            (N, 3) float32, lidar frame, m; rows may be NaN or infinite.
+        intensity
+            (N,) float32 in 0..1, or None.
+        views
+            The pictures that belong to it.
+        stamp
+            Of the sweep, ns.
+
+        """
+        self._views = self._unseen
+        if views and len(points):
+            with torch.inference_mode():
+                self._views = self._look(np.asarray(points, np.float32), views, stamp)
+        return super().__call__(points, intensity)
+
+    def _scores(self, view: RangeView) -> Tensor:
+        """Return C x M logits of the fusion encoder."""
+        cells = self.network.cells(view.image[None])
+        hidden = self.network.hidden(cells, view.cell, view.features).float()
+        return self._fusion.score(self._fusion(hidden, self._views))
+
+
+def load_point_segmenter(
+    checkpoint: str | os.PathLike[str], device: str = 'cpu'
+) -> PointSegmenter:
+    """
+    Load a checkpoint of kind 'point', or one of kind 'fused', which sees the pictures too.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be used.
+    DeviceError
+        If the device is not there.
+
+    """
+    if checkpoint_kind(checkpoint) == 'fused':
+        return FusedSegmenter(checkpoint, device)
+    return PointSegmenter(checkpoint, device)
+
+
+def _fusion(whole: Checkpoint, path: str | os.PathLike[str]) -> FusionEncoder:
+    sizes = whole.network
+    config = load_config(FusionConfig, sizes['fusion'], path)
+    head = sizes['point']['head']
+    fusion = FusionEncoder(config, head, sizes['view_features'], len(whole.classes))
+    load_weights(fusion, checkpoint_part(whole, 'fusion.', {}), path)
+    return fusion
+
+
+def _image_features(whole: Checkpoint, path: str | os.PathLike[str]) -> ImageFeatures:
+    sizes = whole.network.get('image')
+    if sizes is None:
+        raise CheckpointError(
+            f'{path}: it has no image network, distil with `teacher` to put it in')
+    network = EspNetV2(load_config(EspNetV2Config, sizes['network'], path), len(sizes['ids']))
+    mixing = torch.zeros(whole.network['view_features'], network.feature_size)
+    image = ImageFeatures(network, sizes['ids'], mixing)
+    load_weights(image, checkpoint_part(whole, 'image.', {}), path)
+    return image
+
+
+def _no_views(features: int, device: torch.device) -> Views:
+    none = torch.zeros(0, device=device)
+    return Views(
+        none.long(), none.new_zeros(0, features), none.new_zeros(0, SAID), none, none)
