@@ -131,18 +131,22 @@ def detections(
     """
     score, channel = queries.class_logits.sigmoid().max(2)
     score, order = score.sort(dim=1, descending=True, stable=True)
-    logits = mask_logits(queries, pixels)
-    outputs = download(score, channel, order, queries.embedding, logits)
+    if score.device.type == 'cpu':  # to look at the scores costs nothing, a GPU would have to wait
+        order = order[:, : int((score >= score_floor).sum(1).max())]
+    image = torch.arange(len(order), device=order.device)[:, None]
+    shown = QueryOutput(*(value[image, order] for value in queries))
+    logits = mask_logits(shown, pixels)
+    outputs = download(score, channel[image, order], shown.embedding, logits)
     class_ids = np.array([row.id for row in classes], np.uint16)
     found = []
-    for size, best, channels, ranked, embedding, masks in zip(sizes, *outputs, strict=True):
-        kept = ranked[best >= score_floor]
+    for size, best, channels, embedding, masks in zip(sizes, *outputs, strict=True):
+        kept = int((best >= score_floor).sum())
         found.append(
             Detections(
-                class_id=class_ids[channels[kept]],
-                score=best[: len(kept)].copy(),
-                embedding=embedding[kept],
-                mask_logits=masks[kept],
+                class_id=class_ids[channels[:kept]],
+                score=best[:kept],
+                embedding=embedding[:kept],
+                mask_logits=masks[:kept],
                 size=size,
             )
         )

@@ -176,8 +176,8 @@ class VideoNetwork(nn.Module):
         """trunk: B x F x h x w."""
         classes, kernel = self.config.classes, self.config.kernel
         heat, finer = self.pixel_head(trunk).tensor_split((classes,), 1)
-        features, offset = F.pixel_shuffle(finer, self.finer).float().split((kernel, 2), 1)
-        votes = offset + _cell_centers(offset) / self.finer
+        features, offset = F.pixel_shuffle(finer, self.finer).split((kernel, 2), 1)
+        votes = offset.float() + _cell_centers(offset) / self.finer
         return PixelOutput(heat.float(), features, votes)
 
     @torch.no_grad()
@@ -235,16 +235,16 @@ def mask_logits(queries: QueryOutput, pixels: PixelOutput) -> torch.Tensor:
 
     """
     x, y = pixels.votes.flatten(2).unbind(1)  # B x P each
-    one = torch.ones_like(x)
     inverse = torch.exp(-2 * queries.log_size)  # B x Q x 2
     center = queries.center
-    square = torch.cat(  # coefficients of 1, x, y, x^2, y^2 in the squared distance
-        ((inverse * center**2).sum(-1, keepdim=True), -2 * inverse * center, inverse), -1
-    )
-    features = torch.cat((pixels.features.flatten(2), one[:, None]), 1)
+    constant = 1 + (inverse * center**2).sum(-1, keepdim=True)
+    square = torch.cat((constant, -2 * inverse * center, inverse), -1)  # of 1, x, y, x^2, y^2
+    features = pixels.features.flatten(2)  # B x K x P
+    kernel, bias = queries.kernel.to(features.dtype).split((features.shape[1], 1), 2)
     with torch.autocast(x.device.type, enabled=False):  # large numbers that nearly cancel
-        distance = square @ torch.stack((one, x, y, x * x, y * y), 1)  # B x Q x P
-        logits = queries.kernel @ features - 3 * (torch.sqrt(1 + F.relu(distance)) - 1)
+        distance = square @ torch.stack((torch.ones_like(x), x, y, x * x, y * y), 1)  # B x Q x P
+        root = distance.clamp_(min=1).sqrt_()
+        logits = torch.sub(torch.baddbmm(bias + 3, kernel, features), root, alpha=3)
     return logits.unflatten(-1, pixels.votes.shape[-2:])
 
 
