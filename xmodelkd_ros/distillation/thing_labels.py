@@ -71,7 +71,8 @@ def label_picture(
     else:
         limit = np.where(things.cut, np.inf, angle_in_pixels(config.extension, view.camera))
         thing, trusted = _agree(thing, seen, class_id, trusted)
-        thing, background = _extend(thing, seen, class_id, limit), seen
+        fits = np.where(background == 0, seen, 0)  # where no point tells
+        thing, background = _extend(thing, fits, class_id, limit), seen
     identity = np.append(np.where(trusted, track_id, 0), 0).astype(np.uint16)
     covered = np.where(thing >= 0, thing, above)
     classes = np.append(class_id, 0)[covered]
@@ -127,7 +128,7 @@ def _agree(
 def _extend(
     thing: np.ndarray, seen: np.ndarray, class_id: np.ndarray, limit: np.ndarray
 ) -> np.ndarray:
-    """Return masks with the pixels nearest to them that the teacher takes for the same kind."""
+    """Return masks with the pixels near them that the teacher takes for the same kind."""
     nearest, away = nearest_value(thing.astype(np.int32))
     fits = _IS_THING[seen] & SUITS[np.append(class_id, 0)[nearest], seen]
     return np.where((nearest >= 0) & fits & (away <= np.append(limit, 0)[nearest]), nearest, thing)

@@ -23,14 +23,14 @@ class ThingMaskConfig:
     """How points become masks."""
 
     reach: float = setting(
-        0.6, 'how far from a point a mask may go, a little over the spacing of the beams',
+        0.5, 'how far from a point a mask may go, a little over the spacing of the beams',
         unit='deg', low=0.01, high=10.0)
     closing: float = setting(
         0.6, 'gaps between points of one thing up to this are closed, as panes', unit='m',
         low=0.0, high=5.0)
     extension: float = setting(
-        3.0, 'how far an image teacher may enlarge a mask', unit='deg', low=0.0, high=180.0)
-    edges: bool = setting(True, 'let the edges of the picture decide between points')
+        1.0, 'how far an image teacher may enlarge a mask where there are no points', unit='deg',
+        low=0.0, high=180.0)
 
 
 def grow_seeds(
@@ -50,7 +50,7 @@ def grow_seeds(
     camera
         Camera model of the picture.
     config
-        How far values reach, and whether edges decide.
+        How far values reach.
 
     Returns
     -------
@@ -63,9 +63,8 @@ def grow_seeds(
     seed = np.full(rgb.shape[:2], -1, np.int32)
     seed[row[order], column[order]] = value[order]
     grown, away = nearest_value(seed)
-    if config.edges:
-        parted = cv2.watershed(rgb, seed + 1) - 1
-        grown = np.where(parted >= 0, parted, grown)
+    parted = cv2.watershed(rgb, seed + 1) - 1
+    grown = np.where(parted >= 0, parted, grown)
     return np.where(away <= angle_in_pixels(config.reach, camera), grown, -1)
 
 

@@ -157,6 +157,8 @@ def _claim(
 
     So panes, loads and parts with a stray label go to the vehicle that they are part of.
     """
+    if not len(group):
+        return index, group
     size = np.bincount(group)
     rank = np.argsort(-size, kind='stable')
     boxes = [fit_box(points[index[group == one]]) for one in rank]
