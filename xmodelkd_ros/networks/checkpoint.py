@@ -28,7 +28,7 @@ from ..errors import CheckpointError, ConfigurationError
 from ..labels import SemanticClass
 
 FORMAT_VERSION = '1'
-KINDS = ('point', 'fused', 'video', 'clip')
+KINDS = ('point', 'fused', 'video', 'clip', 'image')
 _SECTIONS = ('network', 'preprocessing', 'classes', 'training')
 
 T = TypeVar('T')
@@ -42,7 +42,7 @@ class Checkpoint:
     Parameters
     ----------
     kind
-        'point', 'video' or 'clip'.
+        One of `KINDS`.
     network
         Configuration of the network, plain values.
     preprocessing
@@ -124,7 +124,7 @@ def load_checkpoint(path: str | os.PathLike[str], kind: str) -> Checkpoint:
     path
         A file written by `save_checkpoint`.
     kind
-        The kind of network that is wanted: 'point', 'video' or 'clip'.
+        The kind of network that is wanted, one of `KINDS`.
 
     Raises
     ------
