@@ -77,6 +77,14 @@ def test_only_the_largest_count_and_the_rest_is_ignored():
     assert found.ignored[:2, :2].all()
 
 
+def test_things_without_an_id_are_ignored():
+    found = targets_of((0, CAR, 40, 10, 61, 30), (7, PERSON, 8, 4, 16, 28))
+    assert found.identity.tolist() == [7]
+    expected = torch.zeros(16, 24, dtype=torch.bool)
+    expected[2:8, 10:16] = True
+    torch.testing.assert_close(found.ignored, expected)
+
+
 def test_no_instances():
     batch = stack_targets([targets_of(), targets_of()])
     assert vote_loss(torch.zeros(2, 2, 32, 48), batch) == 0

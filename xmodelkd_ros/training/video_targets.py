@@ -30,7 +30,7 @@ class InstanceTargets:
     peak
         (N, 2) int64 x, y: the cell of the mask nearest its centroid.
     ignored
-        (h, w) bool: cells of instances too small to learn from.
+        (h, w) bool: cells of instances too small to learn from, and of things without an id.
     label
         (h, w) int64: class id in the middle of each cell.
 
@@ -83,7 +83,7 @@ def make_targets(
     rank = (-area[known]).argsort(kind='stable').argsort()
     large = (area[known] >= min_area) & (rank < most)
     coarse = _pool(mask, STRIDE // mask_stride)
-    ignored = (coarse[~large] > 0).any(0)
+    ignored = (coarse[~large] > 0).any(0) | _unknown(channel_of_id[label], instance)
     mask = mask[large]
     center, half_size = _boxes(mask) * np.float32(mask_stride / STRIDE)
     return InstanceTargets(
@@ -169,6 +169,13 @@ def _shrink(instance: np.ndarray, identity: np.ndarray, stride: int) -> np.ndarr
     for layer in cells:
         covered += layer == identity[:, None, None]
     return covered / np.float32(stride**2)
+
+
+def _unknown(channel: np.ndarray, instance: np.ndarray) -> np.ndarray:
+    """Return (h, w) bool: cells of things that nobody told apart."""
+    height, width = (n // STRIDE for n in instance.shape)
+    unknown = (channel >= 0) & (instance == 0)
+    return unknown.reshape(height, STRIDE, width, STRIDE).any((1, 3))
 
 
 def _pool(mask: np.ndarray, size: int) -> np.ndarray:
