@@ -22,6 +22,8 @@ LISTS = {
     'labelled': 'bags with labels for fine-tuning, separated by commas',
     'simulated': 'simulated bags to mix in, separated by commas',
     'sweeps': 'bags without images, separated by commas',
+    'rectified': 'cameras whose images are rectified, separated by commas',
+    'cameras': 'cameras that are used, separated by commas',
 }
 TEXTS = {
     'out': 'folder for the result; a second start goes on with what is there',
@@ -30,6 +32,7 @@ TEXTS = {
     'start': 'checkpoint to start from',
     'device': "the teacher's: cpu, cuda or auto",
 }
+OF_EXTRACTION = ('rectified', 'cameras')
 """Arguments; what is left empty is as the file of parameters says."""
 
 
@@ -49,15 +52,14 @@ def generate_launch_description():
 
 def start_distillation(context):
     """Return the node."""
-    given = {
-        name: LaunchConfiguration(name).perform(context) for name in (*LISTS, *TEXTS, 'params_file')
-    }
+    names = (*LISTS, *TEXTS, 'params_file')
+    given = {name: LaunchConfiguration(name).perform(context) for name in names}
     parameters = {
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
     }
-    parameters |= {
-        name: [item for item in given[name].split(',') if item] for name in LISTS if given[name]
-    }
+    for name in LISTS:
+        if items := [item for item in given[name].split(',') if item]:
+            parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = items
     return [LifecycleNode(
         package='xmodelkd_ros', executable='distillation', name='distillation', namespace='',
         parameters=[given['params_file'], parameters], output='screen', emulate_tty=True)]

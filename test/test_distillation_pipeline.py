@@ -12,7 +12,8 @@ from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.cli.distil import main
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation import pipeline as pipeline_module
-from xmodelkd_ros.distillation.pipeline import find_bags, Pipeline, STAGES
+from xmodelkd_ros.distillation.bag_sources import find_bags
+from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
 from xmodelkd_ros.distillation.progress import Cancelled
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 
 from .cache_files import write_whole
 from .network_teacher import NetworkTeacher
@@ -17,6 +17,7 @@ from ..bags.frames import image_topics
 from ..bags.reader import BagReader
 from ..errors import BagError, CacheError
 from ..messages.images import rgb_from_message
+from ..networks.norm_adaptation import batch_norms
 
 _STATISTICS = ('running_mean', 'running_var')
 
@@ -104,8 +105,12 @@ def _restore(teacher: NetworkTeacher, path: Path) -> None:
     teacher.__dict__.pop('sha256', None)  # it is kept once it was asked for
 
 
-def _norms(teacher: NetworkTeacher) -> dict[str, _BatchNorm]:
-    return {
-        f'{number}.{name}': module for number, network in enumerate(teacher.networks)
-        for name, module in network.module.named_modules() if isinstance(module, _BatchNorm)
-    }
+def _norms(teacher: NetworkTeacher) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    for number, network in enumerate(teacher.networks):
+        known = set(map(id, batch_norms(network.module)))
+        found |= {
+            f'{number}.{name}': module for name, module in network.module.named_modules()
+            if id(module) in known
+        }
+    return found

@@ -17,7 +17,7 @@ import numpy as np
 
 from .carrying import CarryConfig, labels_from_votes, point_probabilities, read_votes, vote_maps
 from .dataset import FrameSource
-from .records import DistillationFrame
+from .records import DistillationFrame, PointViews
 from ..config import setting
 from ..evaluation.street_classes import STREET_FROM_ID
 from ..inference.point_segmenter import PointSegmenter
@@ -111,7 +111,7 @@ def _of_own_instant(frame: DistillationFrame) -> DistillationFrame:
     views = frame.views
     own = np.array([_OTHER_INSTANT.search(name) is None for name in views.names], bool)
     kept = own[views.view]
-    columns = ('point', 'view', 'depth', 'delay', 'feature', 'probability')
-    found = {name: getattr(views, name) for name in columns}
-    return dataclasses.replace(frame, views=dataclasses.replace(
-        views, **{n: None if a is None else a[kept] for n, a in found.items()}))
+    probability = None if views.probability is None else views.probability[kept]
+    return dataclasses.replace(frame, views=PointViews(
+        views.point[kept], views.view[kept], views.depth[kept], views.delay[kept],
+        views.feature[kept], probability, views.names))

@@ -4,11 +4,12 @@ The whole way from bags to a student, stage by stage, in one folder that can be 
 ========== =========================================================================
 run.yaml   the configuration and the versions; another one is refused
 teacher.safetensors  statistics of the adapted teacher
+start.safetensors  train: the checkpoint to start from, adapted to the sweeps
 cache/     extract: what the teacher says, a folder per drive
 train/     train: log, checkpoints, student.safetensors, and fused.safetensors
 finetune/  finetune: the same, where there are labelled bags
 scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
-student.safetensors  export: what `perception` loads; beside it the exported programs
+student.safetensors  export: what `perception` loads; beside it, in exported/, programs
 state.json which stages are done
 ========== =========================================================================
 """
@@ -25,9 +26,11 @@ from typing import Any
 import yaml
 
 from .adaptation import adapt_once
+from .bag_sources import choose_drives, find_bags
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .dataset import FrameSource
+from .exporting import export_onnx, export_program
 from .extraction import extract
 from .finetune import fine_tune
 from .judging import judge
@@ -35,19 +38,21 @@ from .labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
 from .network_teacher import NetworkTeacher
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
+from .student_adaptation import adapt_student
 from .students import FUSED, STUDENT
 from .teacher_classes import load_class_map
 from .teachers import make_teacher
 from .training import distil
 from ..config import to_mapping
-from ..errors import BagError, ConfigurationError
+from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.environment import write_environment
 from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 RUN_FILE, STATE_FILE = 'run.yaml', 'state.json'
-SCORES, PICTURES = 'scores.txt', 'pictures'
+SCORES, PICTURES, PARITY = 'scores.txt', 'pictures', 'parity.json'
+ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
 """Settings that may change from one start to the next: the result does not depend on them."""
@@ -80,7 +85,7 @@ class Pipeline:
         if config.labels and len(config.labels) != len(config.labelled):
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
         self.config, self.out = config, Path(config.out)
-        self.bags, self.validation = _drives(config)
+        self.bags, self.validation = choose_drives(config)
         self._start = config.start or str(shipped or '')
         self._check_folder()
 
@@ -136,12 +141,26 @@ class Pipeline:
         config = self.config
         others = self._lidar_drives([*config.simulated, *config.sweeps])
         drives: list[FrameSource] = [*self._caches(self.bags), *others]
-        start = '' if self._start == 'none' else self._start
+        start = self._adapted_start()
         student = dataclasses.replace(
             config.student, start=config.student.start or start,
             labeller=config.student.labeller or start,
             fraction=1.0 if config.simulated else config.student.fraction)
         distil(drives, self._caches(self.validation), self.out / 'train', student, True, watch)
+
+    def _adapted_start(self) -> str:
+        """Return the checkpoint to start from, adapted to the sweeps; empty for none."""
+        path, share = self.out / 'start.safetensors', self.config.student_adaptation
+        start = '' if self._start == 'none' else self._start
+        if not start or not share:
+            return start
+        if not path.is_file():
+            sweeps = [
+                (drive, index) for drive in self._caches(self.bags) for index in range(len(drive))]
+            every = max(1, len(sweeps) // ADAPTATION_SWEEPS)
+            clouds = (drive.frame(index).cloud for drive, index in sweeps[::every])
+            adapt_student(Path(start), clouds, share, path, self.config.device)
+        return str(path)
 
     def _finetune(self, watch: Callable[[int, int], None]) -> None:
         config = self.config
@@ -170,9 +189,15 @@ class Pipeline:
         for path in (self._student(), self.out / 'train' / FUSED):
             if path.is_file():
                 write_whole(self.out / path.name, path.read_bytes())
-        from .exporting import export_student
-
-        export_student(self.out / STUDENT, self.out / 'exported')
+        clouds = [drive.frame(0).cloud for drive in self._caches(self.validation)[:EXPORT_SWEEPS]]
+        found = {}
+        for name, export in (('student.pt2', export_program), ('student.onnx', export_onnx)):
+            try:
+                parity = export(self.out / STUDENT, self.out / 'exported' / name, clouds)
+                found[name] = dataclasses.asdict(parity)
+            except MissingDependencyError as error:
+                found[name] = {'missing': str(error)}
+        write_json(self.out / 'exported' / PARITY, found)
 
     def _student(self) -> Path:
         """Return the checkpoint of the last stage that trained."""
@@ -207,36 +232,3 @@ class Pipeline:
             if key not in _FREE and there.get(key) != value:
                 raise ConfigurationError(
                     key, value, f'{there.get(key)!r}, as in {self.out}; or choose another out')
-
-
-def _drives(config: PipelineConfig) -> tuple[list[Path], list[Path]]:
-    """Return the bags to learn from and those to judge by."""
-    bags, validation = find_bags(config.bags), find_bags(config.validation)
-    if not validation and len(bags) > 1:
-        validation = [bags.pop()]
-    return bags, validation or bags
-
-
-def find_bags(paths: Sequence[str | Path]) -> list[Path]:
-    """
-    Return bags: those that are named, and those in folders that are named.
-
-    Raises
-    ------
-    BagError
-        If a path is missing or is neither a bag nor a folder of bags.
-
-    """
-    found = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise BagError(f'there is no bag at {path}')
-        own = [path] if _is_bag(path) else sorted(filter(_is_bag, path.iterdir()))
-        if not own:
-            raise BagError(f'{path} is neither a bag nor a folder of bags')
-        found += own
-    return found
-
-
-def _is_bag(path: Path) -> bool:
-    return (path / 'metadata.yaml').is_file() or path.suffix in ('.mcap', '.db3')

@@ -20,13 +20,12 @@ import re
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from .network_teacher import NetworkTeacher, TeacherNetwork, TeacherOutput
+from .network_teacher import NetworkTeacher, TeacherOutput
 from .teacher_classes import id_of_teacher_class
 from ..errors import ConfigurationError
 from ..inference.devices import select_device
+from ..networks.norm_adaptation import adapt_norms, batch_norms
 
 KINDS = {
     'espnetv2': 'teacher_espnetv2',
@@ -124,8 +123,7 @@ def adapt(
     """
     Return a teacher whose batch norms know unlabelled images; the given one stays as it is.
 
-    The running mean and variance of each batch norm become (1 - share) of the old ones and `share`
-    of those over the images (Schneider et al., NeurIPS 2020; Li et al., AdaBN, 2016).
+    See `networks.norm_adaptation`.
 
     Parameters
     ----------
@@ -144,28 +142,16 @@ def adapt(
     """
     if not 0 < share <= 1 or not len(images):
         raise ConfigurationError('adaptation', share, 'a share above 0 up to 1, and some images')
-    if not all(_batch_norms(network) for network in teacher.networks):
+    if not all(batch_norms(network.module) for network in teacher.networks):
         raise ConfigurationError(
             'adaptation', teacher.name, 'only for networks with batch norms; this one has none')
     adapted = copy.deepcopy(teacher)
     adapted.__dict__.pop('sha256', None)
-    norms = [norm for network in adapted.networks for norm in _batch_norms(network)]
-    kept = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the average over all batches
-        norm.train()
-    for start in range(0, len(images), _ADAPTATION_BATCH):
-        adapted(images[start: start + _ADAPTATION_BATCH])
-    for norm, (momentum, old) in zip(norms, kept, strict=True):
-        norm.eval()
-        norm.momentum = momentum
-        for name in ('running_mean', 'running_var'):
-            old[name] = torch.lerp(old[name], getattr(norm, name), share)
-        norm.load_state_dict(old)
+
+    def look() -> None:
+        for start in range(0, len(images), _ADAPTATION_BATCH):
+            adapted(images[start: start + _ADAPTATION_BATCH])
+
+    norms = [norm for network in adapted.networks for norm in batch_norms(network.module)]
+    adapt_norms(norms, look, share)
     return adapted
-
-
-def _batch_norms(network: TeacherNetwork) -> list[_BatchNorm]:
-    found = (m for m in network.module.modules() if isinstance(m, _BatchNorm))
-    return [norm for norm in found if norm.track_running_stats]

@@ -1,0 +1,76 @@
+"""A student adapted to a vehicle's own sweeps, without labels or training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from .students import halves
+from ..errors import ConfigurationError
+from ..inference.devices import autocast, select_device
+from ..networks.checkpoint import load_checkpoint, load_config, load_weights, save_checkpoint
+from ..networks.norm_adaptation import adapt_norms, batch_norms
+from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.point_projection import RangeProjection, RangeViewConfig
+from ..records import Cloud
+
+
+def adapt_student(
+    path: Path, sweeps: Iterable[Cloud], share: float, out: Path, device: str = 'auto'
+) -> Path:
+    """
+    Write a student whose batch norms know some sweeps; see `networks.norm_adaptation`.
+
+    Parameters
+    ----------
+    path
+        Checkpoint of kind 'point'.
+    sweeps
+        Some dozens of the vehicle's own; rows that are not finite are left out.
+    share
+        Of the new statistics, above 0 up to 1.
+    out
+        Where to write it.
+    device
+        As `select_device` takes it.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be used.
+    ConfigurationError
+        If there is no sweep.
+
+    """
+    checkpoint, place, count = load_checkpoint(path, 'point'), select_device(device), 0
+    network = PointNetwork(
+        load_config(PointNetworkConfig, checkpoint.network, path), len(checkpoint.classes))
+    load_weights(network, checkpoint, path)
+    network.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    projection = RangeProjection(load_config(RangeViewConfig, checkpoint.preprocessing, path))
+
+    def look() -> None:
+        nonlocal count
+        with torch.inference_mode(), autocast(place):
+            for cloud in sweeps:
+                points, strength = torch.from_numpy(cloud.points), cloud.intensity
+                finite = points.isfinite().all(1)
+                given = None if strength is None else torch.from_numpy(strength)[finite]
+                network.cells(projection(points[finite], given).image[None].to(place))
+                count += 1
+
+    adapt_norms(batch_norms(network), look, share)
+    if not count:
+        raise ConfigurationError('student_adaptation', share, 'some sweeps, there are none')
+    training = {**checkpoint.training, 'adapted': {'sweeps': count, 'share': share}}
+    save_checkpoint(out, dataclasses.replace(
+        checkpoint, training=training, state=halves(network)))
+    return out
