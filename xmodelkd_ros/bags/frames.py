@@ -11,6 +11,7 @@ from typing import Any
 
 from .reader import BagReader, header_stamp
 from .synchronising import is_settled, nearest
+from .topics import CameraTopics, find_topics, SensorTopics, TRUTH
 from .transforms import BagTransforms
 from ..errors import BagError, CalibrationError, MessageError
 from ..geometry.cameras import Camera
@@ -22,9 +23,7 @@ from ..records import Cloud, Frame, Picture, View
 TOLERANCE = 50_000_000
 """Default of the largest distance in time between a cloud and its image, ns."""
 
-_TRUTH = '/ground_truth'
 _PATIENCE = 1_000_000_000
-_IMAGE_ENDS = ('/image', '/image/compressed')
 
 
 def frames(
@@ -36,14 +35,14 @@ def frames(
     tolerance: int = TOLERANCE,
     offsets: Mapping[str, int] | None = None,
     stamps: Collection[int] | None = None,
+    topics: SensorTopics | None = None,
 ) -> Iterator[Frame]:
     """
     Yield a frame for each cloud of a bag, in the order of the clouds.
 
-    Clouds come from /points, images from /<camera>/image or /<camera>/image/compressed with
-    /<camera>/camera_info. Ground truth is filled in from the topics below /ground_truth. A
-    camera without an image near enough, a calibration or a transform is absent from the frame;
-    a cloud that cannot be used is left out. Either is said through `logging`.
+    Topics are found by `topics.find_topics`. Ground truth is filled in from the topics below
+    /ground_truth. A camera without an image near enough, a calibration or a transform is absent
+    from the frame; a cloud that cannot be used is left out. Either is said through `logging`.
 
     Parameters
     ----------
@@ -62,6 +61,8 @@ def frames(
         By camera, how much later it is stamped for the same instant, ns.
     stamps
         Stamps of the clouds that are wanted, ns, None for all; the others are not decoded.
+    topics
+        Where clouds and images come from, None for what is found.
 
     Raises
     ------
@@ -70,25 +71,23 @@ def frames(
 
     """
     with BagReader(path) as bag:
-        bag.require('/points')
-        topics = image_topics(bag)
+        topics = topics or find_topics(bag)
+        found = topics.cameras
         for name in cameras or ():
-            if name not in topics:
-                raise BagError(f'{path} has no images of {name}, only of ' + ', '.join(topics))
-        chosen = {n: _Camera(n, topics[n], n in rectified, (offsets or {}).get(n, 0))
-                  for n in topics if cameras is None or n in cameras}
+            if name not in found:
+                raise BagError(f'{path} has no images of {name}, only of ' + ', '.join(found))
+        chosen = {
+            n: _Camera(n, at, at.rectified or n in rectified, (offsets or {}).get(n, 0))
+            for n, at in found.items() if cameras is None or n in cameras
+        }
         transforms = BagTransforms(bag, fixed_frame)
-        yield from _Pairing(bag, chosen, transforms, tolerance, stamps).frames()
+        pairing = _Pairing(bag, topics.points, chosen, transforms, tolerance, stamps)
+        yield from pairing.frames()
 
 
 def image_topics(bag: BagReader) -> dict[str, str]:
     """Return the image topic of each camera of a bag, by camera name."""
-    found = {}
-    for end in reversed(_IMAGE_ENDS):
-        for topic in bag.topics:
-            if topic.endswith(end) and not topic.startswith(_TRUTH):
-                found[topic.removesuffix(end).strip('/')] = topic
-    return dict(sorted(found.items()))
+    return {name: camera.image for name, camera in find_topics(bag).cameras.items()}
 
 
 @dataclasses.dataclass
@@ -96,7 +95,7 @@ class _Camera:
     """Images of one camera that may still be chosen; `images` are serialised, with their info."""
 
     name: str
-    topic: str
+    topics: CameraTopics
     rectified: bool
     offset: int
     stamps: list[int] = dataclasses.field(default_factory=list)
@@ -118,7 +117,7 @@ class _Camera:
             raise CalibrationError(f'no camera_info of {self.name} before its image')
         content = data[12:]  # behind the stamp
         if self.model is None or self.model[0] != content:
-            message = bag.decode(f'/{self.name}/camera_info', data)
+            message = bag.decode(self.topics.info, data)
             self.model = content, camera_from_message(message, self.rectified)
         return self.model[1]
 
@@ -127,10 +126,11 @@ class _Pairing:
     """One pass over a bag."""
 
     def __init__(
-        self, bag: BagReader, cameras: dict[str, _Camera], transforms: BagTransforms,
+        self, bag: BagReader, points: str, cameras: dict[str, _Camera], transforms: BagTransforms,
         tolerance: int, stamps: Collection[int] | None,
     ) -> None:
-        self._bag, self._cameras, self._transforms = bag, cameras, transforms
+        self._bag, self._points = bag, points
+        self._cameras, self._transforms = cameras, transforms
         self._tolerance, self._stamps = tolerance, stamps
         self._clouds: deque[tuple[int, bytes]] = deque()
         self._truth: dict[str, dict[int, bytes]] = {}
@@ -144,21 +144,22 @@ class _Pairing:
             yield from self._frame(data)
 
     def _topics(self) -> list[str]:
-        topics = ['/points', f'{_TRUTH}/points']
+        topics = [self._points, f'{TRUTH}/points']
         for name, camera in self._cameras.items():
-            topics += [camera.topic, f'/{name}/camera_info']
-            topics += [f'{_TRUTH}/{name}/label', f'{_TRUTH}/{name}/instance']
+            topics += [camera.topics.image, camera.topics.info]
+            topics += [f'{TRUTH}/{name}/label', f'{TRUTH}/{name}/instance']
         return [topic for topic in topics if topic in self._bag.topics]
 
     def _put(self, topic: str, log: int, data: bytes) -> None:
-        if topic == '/points':
+        if topic == self._points:
             self._clouds.append((log, data))
-        elif topic.startswith(_TRUTH):
+        elif topic.startswith(TRUTH):
             self._truth.setdefault(topic, {})[header_stamp(data)] = data
-        elif topic.endswith('/camera_info'):
-            self._cameras[topic.removesuffix('/camera_info').strip('/')].info = data
-        else:
-            next(c for c in self._cameras.values() if c.topic == topic).put(data)
+        for camera in self._cameras.values():
+            if topic == camera.topics.info:
+                camera.info = data
+            elif topic == camera.topics.image:
+                camera.put(data)
 
     def _is_ready(self, now: int) -> bool:
         """Whether nothing logged from `now` on can belong to the first cloud."""
@@ -173,7 +174,7 @@ class _Pairing:
         if self._stamps is not None and header_stamp(data) not in self._stamps:
             return
         try:
-            cloud = self._true_cloud(cloud_from_message(self._bag.decode('/points', data)))
+            cloud = self._true_cloud(cloud_from_message(self._bag.decode(self._points, data)))
         except MessageError as error:
             _say(f'cloud of {header_stamp(data) / 1e9:.3f} s is left out', error)
             return
@@ -188,13 +189,13 @@ class _Pairing:
         yield Frame(cloud, views, self._transforms.fixed_from(cloud.frame, cloud.stamp))
 
     def _view(self, camera: _Camera, data: bytes, info: bytes | None, cloud: Cloud) -> View:
-        message = self._bag.decode(camera.topic, data)
+        message = self._bag.decode(camera.topics.image, data)
         stamp = header_stamp(data)
         picture = Picture(
             stamp,
             rgb_from_message(message),
-            label=self._true_mask(f'{_TRUTH}/{camera.name}/label', stamp),
-            instance=self._true_mask(f'{_TRUTH}/{camera.name}/instance', stamp),
+            label=self._true_mask(f'{TRUTH}/{camera.name}/label', stamp),
+            instance=self._true_mask(f'{TRUTH}/{camera.name}/instance', stamp),
             frame=message.header.frame_id,
         )
         model = camera.calibration(self._bag, info)
@@ -208,7 +209,7 @@ class _Pairing:
         return View(camera.name, picture, model, camera_from_lidar)
 
     def _true_cloud(self, cloud: Cloud) -> Cloud:
-        topic = f'{_TRUTH}/points'
+        topic = f'{TRUTH}/points'
         data = self._truth.get(topic, {}).get(cloud.stamp)
         if data is None:
             return cloud

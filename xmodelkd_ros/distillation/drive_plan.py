@@ -19,7 +19,7 @@ from .point_views import view_names
 from .survey import Survey, survey_bag
 from .teachers import Teacher
 from .trajectory import choose_keyframes, Trajectory
-from ..config import to_mapping
+from ..config import from_mapping, to_mapping
 from ..errors import CacheError
 from ..training.cache import content_hash
 
@@ -128,10 +128,13 @@ def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, 
 
     """
     for key, name in _NAMES.items():
-        if found.get(key) != wanted[key]:
+        old, new = found.get(key), wanted[key]
+        if key == 'config' and isinstance(old, Mapping):
+            old = _plain(to_mapping(from_mapping(ExtractionConfig, old)))  # with new settings
+        if old != new:
             raise CacheError(
-                f'{folder} belongs to {name}: {_brief(found.get(key), wanted[key])} instead of '
-                f'{_brief(wanted[key], found.get(key))}; choose another folder or remove it')
+                f'{folder} belongs to {name}: {_brief(old, new)} instead of {_brief(new, old)}; '
+                'choose another folder or remove it')
 
 
 def _brief(value: Any, other: Any) -> str:

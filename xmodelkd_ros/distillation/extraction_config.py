@@ -13,6 +13,9 @@ from ..geometry.occlusion import OcclusionConfig
 class ExtractionConfig:
     """What a teacher is asked about a drive, and how the answers are kept."""
 
+    points_topic: str = setting('', 'Topic of the sweeps, empty for what is found.')
+    image_topics: dict[str, str] = setting(
+        {}, 'Image topic by name of the camera, none for what is found.')
     cameras: tuple[str, ...] = setting((), 'Names of the cameras, none for all.')
     rectified: tuple[str, ...] = setting((), 'Names of the cameras whose images are rectified.')
     offsets: dict[str, float] = setting(

@@ -35,7 +35,8 @@ class Lookout:
         self._frames = functools.partial(
             frames, plan.source, plan.survey.cameras, rectified=config.rectified,
             fixed_frame=config.fixed_frame if plan.odometry == 'tf' else '',
-            tolerance=round(config.tolerance * 1e9), offsets=self._offsets)
+            tolerance=round(config.tolerance * 1e9), offsets=self._offsets,
+            topics=plan.survey.topics)
 
     def frames(self, stamps: Collection[int]) -> Iterator[Frame]:
         """Yield the frames of sweeps by stamp, ns, placed with the drive's odometry."""

@@ -50,7 +50,8 @@ def find_trajectory(
     alone = np.bincount(segment)[segment] == 1
     if config.odometry == 'none' or alone.all():
         return unknown, 'none'
-    return _from_registration(path, survey.stamps, np.where(alone, -1, segment)), 'kiss-icp'
+    segment = np.where(alone, -1, segment)
+    return _from_registration(path, survey.topics.points, survey.stamps, segment), 'kiss-icp'
 
 
 def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory:
@@ -62,12 +63,14 @@ def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory
     return Trajectory(survey.stamps, known, segment)
 
 
-def _from_registration(path: Path, stamps: np.ndarray, segment: np.ndarray) -> Trajectory:
+def _from_registration(
+    path: Path, topic: str, stamps: np.ndarray, segment: np.ndarray
+) -> Trajectory:
     """Register each sweep to those before it in its segment; -1 is left out."""
     poses, measured = np.tile(np.eye(4), (len(stamps), 1, 1)), stamps.copy()
     used = np.full_like(segment, -1)
     with BagReader(path) as bag:
-        clouds = _clouds(bag, segment)
+        clouds = _clouds(bag, topic, segment)
         for number, run in itertools.groupby(clouds, lambda found: segment[found[0]]):
             for index, pose, end in register_run(run):
                 poses[index], used[index] = pose, number
@@ -75,9 +78,11 @@ def _from_registration(path: Path, stamps: np.ndarray, segment: np.ndarray) -> T
     return _at_stamps(Trajectory(measured, poses, used), stamps)
 
 
-def _clouds(bag: BagReader, segment: np.ndarray) -> Iterator[tuple[int, Cloud]]:
+def _clouds(
+    bag: BagReader, topic: str, segment: np.ndarray
+) -> Iterator[tuple[int, Cloud]]:
     """Yield the sweeps of segments with their indices; those that cannot be read are missing."""
-    for index, (_, _, message) in enumerate(bag.messages(['/points'])):
+    for index, (_, _, message) in enumerate(bag.messages([topic])):
         if segment[index] >= 0:
             with contextlib.suppress(MessageError):
                 yield index, cloud_from_message(message)

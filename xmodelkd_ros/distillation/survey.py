@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .extraction_config import ExtractionConfig
-from ..bags.frames import image_topics
 from ..bags.reader import BagReader, header_stamp
+from ..bags.topics import find_topics, SensorTopics
 from ..bags.transforms import BagTransforms
 from ..errors import BagError, CalibrationError
 
@@ -31,6 +31,8 @@ class Survey:
         Names of the cameras that are used.
     calibration
         SHA-256 of the camera models, the static transforms, and what is configured of cameras.
+    topics
+        Where sweeps and pictures are.
 
     """
 
@@ -38,6 +40,7 @@ class Survey:
     lidar: str
     cameras: tuple[str, ...]
     calibration: str
+    topics: SensorTopics
 
 
 def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
@@ -53,32 +56,34 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
 
     """
     with BagReader(path) as bag:
-        bag.require('/points')
-        cameras = _cameras(bag, config.cameras)
-        infos = {f'/{name}/camera_info': name for name in cameras}
-        for topic, name in infos.items():
-            if topic not in bag.topics:
-                raise CalibrationError(f'{path} has images of {name} but no {topic}')
+        topics = find_topics(bag, config.points_topic, config.image_topics)
+        cameras = _cameras(bag, topics, config.cameras)
+        infos = {name: topics.cameras[name].info for name in cameras}
+        for name, info in infos.items():
+            if info not in bag.topics:
+                raise CalibrationError(f'{path} has images of {name} but no {info}')
         stamps, lidar = [], ''
         models: dict[str, dict[bytes, bytes]] = {name: {} for name in cameras}
         static = set()
-        topics = [t for t in ('/points', '/tf_static', *infos) if t in bag.topics]
-        for topic, _, data in bag.raw(topics):
-            if topic == '/points':
+        wanted = [topics.points, *{'/tf_static', *infos.values()}.intersection(bag.topics)]
+        for topic, _, data in bag.raw(wanted):
+            if topic == topics.points:
                 lidar = lidar or bag.decode(topic, data).header.frame_id
                 stamps.append(header_stamp(data))
             elif topic == '/tf_static':
                 static.add(data)
-            else:
-                models[infos[topic]].setdefault(data[12:], data)  # behind the stamp
+            for name in [name for name, info in infos.items() if info == topic]:
+                models[name].setdefault(data[12:], data)  # behind the stamp
         if not stamps:
-            raise BagError(f'{path} has no sweeps on /points')
-        _check_mounting(bag, lidar, models)
-    return Survey(np.array(stamps), lidar, cameras, _digest(models, static, config))
+            raise BagError(f'{path} has no sweeps on {topics.points}')
+        _check_mounting(bag, lidar, infos, models)
+    return Survey(np.array(stamps), lidar, cameras, _digest(models, static, config), topics)
 
 
-def _cameras(bag: BagReader, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    found = [name for name, topic in image_topics(bag).items() if bag.topics[topic].count]
+def _cameras(
+    bag: BagReader, topics: SensorTopics, wanted: tuple[str, ...]
+) -> tuple[str, ...]:
+    found = [name for name, at in topics.cameras.items() if bag.topics[at.image].count]
     if not found:
         raise BagError(
             f'{bag.path} has no images, only ' + (', '.join(bag.topics) or 'no topics at all'))
@@ -89,15 +94,15 @@ def _cameras(bag: BagReader, wanted: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_mounting(
-    bag: BagReader, lidar: str, models: dict[str, dict[bytes, bytes]]
+    bag: BagReader, lidar: str, infos: dict[str, str], models: dict[str, dict[bytes, bytes]]
 ) -> None:
     """Check that TF connects each camera with the lidar."""
     transforms = BagTransforms(bag, '')
     for name, known in models.items():
         if not known:
-            raise CalibrationError(f'{bag.path} has images of {name} but no /{name}/camera_info')
+            raise CalibrationError(f'{bag.path} has images of {name} but nothing on {infos[name]}')
         data = next(iter(known.values()))
-        frame = bag.decode(f'/{name}/camera_info', data).header.frame_id
+        frame = bag.decode(infos[name], data).header.frame_id
         stamp = header_stamp(data)
         try:
             transforms.between((frame, stamp), (lidar, stamp))
