@@ -76,7 +76,7 @@ def test_a_perfect_query_is_found_and_a_stray_one_dropped():
     perfect = torch.full((3, 3), -9.0)
     perfect[range(3), channel] = 9.0
     order = [2, 0, 1]
-    stray = torch.full((1, 12), 5.0)
+    stray = torch.full((1, 12), -9.0)
     masks = torch.cat(((20 * mask - 10)[order], stray))
     logits = torch.cat((perfect[order], torch.full((1, 3), -9.0)))
     cost = pair_cost(logits, masks, channel, mask)

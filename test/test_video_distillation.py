@@ -154,6 +154,153 @@ def test_images_are_read_as_they_are_needed_and_a_jump_begins_anew(network):
     after = {i for t in found[6:] for i in t.track_id.tolist()}
     assert before and after and not before & after
 
+def said_of(frames, order, presence=6.0):
+    """Return what a perfect teacher says of a clip: query order[i] is instance i + 1."""
+    from xmodelkd_ros.networks.clip_output import ClipOutput
+    from xmodelkd_ros.networks.video_masks import PixelOutput, QueryOutput
+
+    stacked = stack_targets(frames)
+    instances = clip_targets(stacked, 8)
+    by_id = instances.identity.argsort()
+    masks = instances.masks(stacked)[:, by_id]  # L x M x H x W
+    length, count = masks.shape[:2]
+    logits = torch.full((length, 6, 6), -9.0)
+    kernel = torch.zeros(length, 6, count + 1)
+    kernel[..., -1] = -20.0
+    reading = torch.zeros(length, 6, 4)
+    reading[..., -1] = -presence
+    for m, query in enumerate(order):
+        logits[:, query, instances.channel[by_id[m]]] = 3.0
+        kernel[:, query, m] = 40.0
+        reading[masks[:, m].sum((1, 2)) == 0, query, -1] = presence
+    place = torch.zeros(length, 6, 2)
+    pixels = PixelOutput(
+        torch.zeros(length, 6, 16, 24), (masks > 0.5).float(), torch.zeros(length, 2, 32, 48))
+    queries = QueryOutput(logits, torch.zeros(length, 6, 4), place, place, kernel, place)
+    return ClipOutput(queries, reading), pixels, stacked
+
+
+MOVING = [
+    targets_of((1, CAR, 8, 8, 40, 28), (2, PERSON, 60, 16, 72, 56)),
+    targets_of((1, CAR, 12, 8, 44, 28), (2, PERSON, 56, 16, 68, 56)),
+    targets_of((1, CAR, 16, 8, 48, 28)),
+]
+
+
+def test_the_filter_keeps_the_queries_of_the_instances_where_they_are_seen():
+    from xmodelkd_ros.distillation.clip_teacher import filter_clip
+    from xmodelkd_ros.distillation.queries import QueryFilterConfig
+
+    clip, pixels, stacked = said_of(MOVING, [4, 2])
+    found = filter_clip(clip, pixels, stacked, QueryFilterConfig())
+    assert found.tolist() == [[4, 2], [4, 2], [4, -1]]
+    clip.queries.class_logits[:, 2] = -9.0
+    strict = filter_clip(clip, pixels, stacked, QueryFilterConfig(max_cost=1.0))
+    assert strict.tolist() == [[4, -1]] * 3
+    clip.reading[1, 4, -1] = 99.0  # the teacher does not see it there
+    hidden = filter_clip(clip, pixels, stacked, QueryFilterConfig())
+    assert hidden[:, 0].tolist() == [4, -1, 4]
+
+
+def test_without_truth_the_teacher_s_masks_become_the_targets():
+    from xmodelkd_ros.distillation.clip_teacher import invent_targets
+    from xmodelkd_ros.distillation.queries import QueryFilterConfig
+
+    clip, pixels, stacked = said_of(MOVING, [4, 2])
+    found, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
+    names = torch.tensor([-1, 4, 2])  # of the true instances 1 and 2
+    for frame, truth in enumerate(MOVING):
+        rows = [query[frame].tolist().index(names[i]) for i in truth.identity.tolist()]
+        assert len(truth.identity) == (query[frame] >= 0).sum()
+        for name in ('channel', 'mask', 'center', 'half_size', 'peak'):
+            value = getattr(found, name)[frame, rows]
+            torch.testing.assert_close(value, getattr(truth, name))
+    assert not found.ignored.any()
+    clip.queries.class_logits[:, 2] -= 4.0  # doubted from here on
+    fewer, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
+    assert query.tolist() == [[4]] * 3
+    shape = stacked.mask[0, 1].reshape(16, 2, 24, 2).amax((1, 3)) > 0
+    assert torch.equal(fewer.ignored[0], shape)
+    clip.queries.class_logits[:] = -9.0
+    none, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
+    assert query.shape == (3, 0)
+    assert none.channel.shape == (3, 0)
+
+
+def test_pairs_of_masks_are_those_of_their_queries():
+    from xmodelkd_ros.distillation.ookd_module import pair_masks
+    from xmodelkd_ros.networks.video_masks import mask_logits
+
+    clip, pixels, _ = said_of(MOVING, [4, 2])
+    every = mask_logits(clip.queries, pixels).flatten(2)
+    frame, query = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([4, 2, 0, 4, 4])
+    torch.testing.assert_close(
+        pair_masks(clip.queries, pixels, frame, query), every[frame, query])
+    none = pair_masks(clip.queries, pixels, frame[:0], query[:0])
+    assert none.shape == (0, every.shape[2])
+
+
+def test_clips_are_matched_over_all_frames_and_their_losses_vanish_for_the_truth():
+    from xmodelkd_ros.networks.clip_output import FrameTokens
+    from xmodelkd_ros.networks.video_masks import QueryOutput
+    from xmodelkd_ros.training.clip_losses import (
+        _reading_loss,
+        clip_losses,
+        ClipLossConfig,
+        match_clip,
+    )
+
+    clip, pixels, stacked = said_of(MOVING, [4, 2])
+    instances = clip_targets(stacked, 6)
+    by_id = dict(zip(instances.identity.tolist(), match_clip(
+        clip, pixels, stacked, instances).tolist(), strict=True))
+    assert by_id == {1: 4, 2: 2}
+    reading = torch.full((2, 1, 4), -9.0)
+    reading[0, 0, 2], reading[1, 0, 3] = 9.0, 9.0  # token 2, then none
+    origin, of_frame = torch.tensor([[5, 6, 7], [5, 6, 7]]), torch.tensor([[7], [0]])
+    assert _reading_loss(reading, origin, of_frame, torch.tensor([[0], [-1]])) < 1e-3
+    assert _reading_loss(reading, origin, of_frame, torch.tensor([[0], [0]])) < 1e-3  # not a token
+    assert _reading_loss(reading, origin, torch.tensor([[5], [6]]), torch.tensor([[0], [0]])) > 9
+    peaks = QueryOutput(*clip.queries[:5], torch.zeros(3, 6, 2, dtype=torch.int64))
+    tokens = FrameTokens(torch.zeros(3, 3, 8), peaks, torch.tensor([[4, 2, 0]] * 3))
+    losses = clip_losses(clip, pixels, tokens, peaks, stacked, 3, ClipLossConfig())
+    assert losses['clip_dice'] < 0.2
+    wrong = clip._replace(queries=clip.queries._replace(kernel=-clip.queries.kernel))
+    worse = clip_losses(wrong, pixels, tokens, peaks, stacked, 3, ClipLossConfig())
+    assert worse['clip_dice'] > 1
+    assert worse['clip_cover'] > 10 * losses['clip_cover']
+    assert worse['clip_score'] > losses['clip_score']
+
+
+def test_the_teacher_overfits_a_clip():
+    from test_training_video import moving_clip
+    from xmodelkd_ros.config import from_mapping
+    from xmodelkd_ros.evaluation.video import TrackEvaluation
+    from xmodelkd_ros.training.clip_module import ClipTrainingConfig, ClipTrainingModule
+    from xmodelkd_ros.training.video_clips import collate
+
+    torch.manual_seed(0)
+    config = from_mapping(ClipTrainingConfig, {
+        'network': {**dataclasses.asdict(SMALL), 'queries': 8}, 'clips': {'frames': 6},
+        'temporal': {'queries': 6, 'tokens': 8, 'layers': 1, 'heads': 2}})
+    module = ClipTrainingModule(config)
+    module.log = module.log_dict = lambda *_, **__: None
+    clip = moving_clip()
+    batch = collate([([p.rgb for p in clip], [
+        make_targets(p.label, p.instance, THING_CLASSES, 16) for p in clip])])
+    optimizer = torch.optim.AdamW(module.network.parameters(), 3e-3)
+    for _ in range(80):
+        optimizer.zero_grad()
+        module.training_step(batch, 0).backward()
+        optimizer.step()
+    evaluation = TrackEvaluation()
+    segment = ClipSegmenter(
+        module.network.eval(), PREPROCESSING, THING_CLASSES, ClipWindowConfig(length=4, overlap=2))
+    for picture, tracks in zip(clip, segment((p.stamp, p.rgb) for p in clip), strict=True):
+        evaluation.add('clip', picture.instance, picture.label, tracks)
+    assert evaluation.scores().mean.ap > 0.5
+    assert evaluation.scores().id_switches == 0
+
 
 def drive_of(folder, seed=0, frames=8, labelled=True):
     """Write a drive in which a car and a person pass."""

@@ -16,7 +16,7 @@ from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig
 from ..networks.clip_output import clip_mask_logits, ClipOutput
 from ..networks.video_backbone import STRIDE
-from ..networks.video_network import PixelOutput
+from ..networks.video_masks import PixelOutput
 from ..training.clip_losses import clip_cost, clip_part
 from ..training.long_clips import clip_targets
 from ..training.video_targets import InstanceTargets, make_targets, stack_targets
@@ -89,9 +89,9 @@ class ClipTeacher:
         for first in range(0, len(images), length):
             said, cells, truth = clip_part(clip, pixels, targets, first, length)
             if truth.ignored.all():
-                truth, query = self._invent(said, cells, truth)
+                truth, query = invent_targets(said, cells, self._config, self._min_area)
             else:
-                query = self._filter(said, cells, truth)
+                query = filter_clip(said, cells, truth, self._config)
             clips.append(truth)
             queries.append(query)
         joined = stack_targets([part for truth in clips for part in unstacked(truth)])
@@ -99,35 +99,70 @@ class ClipTeacher:
         padded = [F.pad(q, (0, count - q.shape[1]), value=-1) for q in queries]
         return Lesson(clip, pixels, torch.cat(padded)), joined
 
-    def _filter(
-        self, clip: ClipOutput, pixels: PixelOutput, truth: InstanceTargets
-    ) -> torch.Tensor:
-        """Return (L, N): the query of each target of a clip with truth, -1 for none."""
-        instances = clip_targets(truth, clip.reading.shape[1])
-        cost = clip_cost(clip, pixels, truth, instances)
-        query = filter_by_truth(cost, self._config.max_cost)
-        query = instances.spread(query + 1, truth.channel.shape[1]) - 1
-        seen = clip.presence.gather(1, query.clamp(min=0)) > 0
-        return query.masked_fill(~seen, -1)
 
-    def _invent(
-        self, clip: ClipOutput, pixels: PixelOutput, nothing: InstanceTargets
-    ) -> tuple[InstanceTargets, torch.Tensor]:
-        """Return targets for a clip without truth from the queries that can be believed."""
-        score, channel = clip.queries.class_logits[0].sigmoid().max(1)
-        masks = clip_mask_logits(clip, pixels) > 0  # L x N x H x W
-        believed = filter_by_agreement(score, masks, self._config)
-        doubted = (score >= UNCERTAIN).index_fill(0, believed, False)
-        finer = masks.shape[-1] // nothing.ignored.shape[-1]
-        targets = painted_targets(
-            id_maps(masks[:, believed], score[believed]), channel[believed].cpu().numpy(),
-            STRIDE // finer, self._min_area,
-        )
-        stacked = on_device(stack_targets(targets), masks.device)
-        unsure = F.max_pool2d(masks[:, doubted].any(1).float(), finer) > 0
-        stacked = dataclasses.replace(stacked, ignored=stacked.ignored | unsure)
-        names = F.pad(believed, (1, 0), value=-1)  # identity 0 is padding
-        return stacked, names[stacked.identity]
+def filter_clip(
+    clip: ClipOutput, pixels: PixelOutput, truth: InstanceTargets, config: QueryFilterConfig
+) -> torch.Tensor:
+    """
+    Return the query of each target of a clip with truth.
+
+    Parameters
+    ----------
+    clip, pixels
+        What the teacher says of one clip.
+    truth
+        The targets of its L frames.
+    config
+        Which queries are kept.
+
+    Returns
+    -------
+    torch.Tensor
+        (L, N) int64, -1 where an instance has no query, or it is not seen in the frame.
+
+    """
+    instances = clip_targets(truth, clip.reading.shape[1])
+    query = filter_by_truth(clip_cost(clip, pixels, truth, instances), config.max_cost)
+    query = instances.spread(query + 1, truth.channel.shape[1]) - 1
+    seen = clip.presence.gather(1, query.clamp(min=0)) > 0
+    return query.masked_fill(~seen, -1)
+
+
+def invent_targets(
+    clip: ClipOutput, pixels: PixelOutput, config: QueryFilterConfig, min_area: int
+) -> tuple[InstanceTargets, torch.Tensor]:
+    """
+    Return targets for a clip without truth from the queries that can be believed.
+
+    Parameters
+    ----------
+    clip, pixels
+        What the teacher says of one clip.
+    config
+        Which queries are believed.
+    min_area
+        Masks of fewer pixels are ignored, as are those of queries that are doubted.
+
+    Returns
+    -------
+    tuple
+        The targets of the L frames, and the (L, N) query of each.
+
+    """
+    score, channel = clip.queries.class_logits[0].sigmoid().max(1)
+    masks = clip_mask_logits(clip, pixels) > 0  # L x N x H x W
+    believed = filter_by_agreement(score, masks, config)
+    doubted = (score >= UNCERTAIN).index_fill(0, believed, False)
+    finer = masks.shape[-1] // pixels.heat.shape[-1]
+    targets = painted_targets(
+        id_maps(masks[:, believed], score[believed]), channel[believed].cpu().numpy(),
+        STRIDE // finer, min_area,
+    )
+    stacked = on_device(stack_targets(targets), masks.device)
+    unsure = F.max_pool2d(masks[:, doubted].any(1).float(), finer) > 0
+    stacked = dataclasses.replace(stacked, ignored=stacked.ignored | unsure)
+    names = F.pad(believed, (1, 0), value=-1)  # identity 0 is padding
+    return stacked, names[stacked.identity]
 
 
 def painted_targets(

@@ -23,7 +23,7 @@ from ..inference.assignment import associate
 class QueryFilterConfig:
     """Which queries stand for an instance."""
 
-    max_cost: float = setting(4.0, 'a pair of a higher cost is none', low=0.0)
+    max_cost: float = setting(5.5, 'a pair of a higher cost, of 8 at most, is none', low=0.0)
     min_score: float = setting(
         0.4, 'without truth: least score of a query of the teacher', low=0.0, high=1.0)
     min_agreement: float = setting(

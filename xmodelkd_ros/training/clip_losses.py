@@ -21,7 +21,10 @@ from .video_targets import InstanceTargets
 from ..config import setting
 from ..inference.assignment import assign
 from ..networks.clip_output import clip_mask_logits, ClipOutput, FrameTokens, take
-from ..networks.video_network import mask_logits_at, PixelOutput, QueryOutput
+from ..networks.video_masks import mask_logits_at, PixelOutput, QueryOutput
+
+LEAST = -6.0
+"""Mask logits below it count as this, so that an instance may be missed for some frames."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +115,7 @@ def clip_cost(
 ) -> torch.Tensor:
     """Return (M, N): what it costs to take each query for each instance of one clip."""
     pixels, finer = coarse_cells(pixels)
-    masks = clip_mask_logits(clip, pixels)
+    masks = clip_mask_logits(clip, pixels).clamp(min=LEAST)
     truth = instances.masks(targets)[..., ::finer, ::finer]
     return pair_cost(
         clip.queries.class_logits[0], volumes(masks), instances.channel, volumes(truth))
