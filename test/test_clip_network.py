@@ -5,7 +5,7 @@ from test_networks_video import SMALL
 import torch
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from xmodelkd_ros.networks.clip_output import take
-from xmodelkd_ros.networks.video_network import mask_logits, QueryOutput
+from xmodelkd_ros.networks.video_masks import mask_logits, QueryOutput
 
 CONFIG = ClipNetworkConfig(SMALL, TemporalConfig(queries=5, tokens=6, layers=1, heads=2))
 LENGTH = 4

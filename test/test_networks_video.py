@@ -12,13 +12,8 @@ from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing, VideoSegm
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
 from xmodelkd_ros.networks.video_decoder import position_encoding
-from xmodelkd_ros.networks.video_network import (
-    mask_logits,
-    PixelOutput,
-    QueryOutput,
-    VideoNetwork,
-    VideoNetworkConfig,
-)
+from xmodelkd_ros.networks.video_masks import mask_logits, PixelOutput, QueryOutput
+from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
 
 SMALL = VideoNetworkConfig(
     queries=9, widths=(32, 32, 32, 32), blocks=(1, 1, 1, 1), fine=32, coarse=32, layers=1,

@@ -13,14 +13,8 @@ from xmodelkd_ros.evaluation.video import TrackEvaluation
 from xmodelkd_ros.inference.tracker import Tracker
 from xmodelkd_ros.inference.video_segmenter import detections
 from xmodelkd_ros.labels import THING_CLASSES
-from xmodelkd_ros.networks.video_network import (
-    mask_logits,
-    mask_logits_at,
-    PixelOutput,
-    QueryOutput,
-    VideoNetwork,
-    VideoNetworkConfig,
-)
+from xmodelkd_ros.networks.video_masks import mask_logits, mask_logits_at, PixelOutput, QueryOutput
+from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
 from xmodelkd_ros.records import Picture
 from xmodelkd_ros.training.video_association import association_loss
 from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationConfig

@@ -17,7 +17,7 @@ from .query_losses import class_loss, cover_loss, dice_loss, embedding_loss
 from ..errors import ConfigurationError
 from ..networks.clip_output import take
 from ..networks.video_backbone import STRIDE
-from ..networks.video_network import mask_logits, PixelOutput, QueryOutput, select_queries
+from ..networks.video_masks import mask_logits, PixelOutput, QueryOutput, select_queries
 from ..training.clip_losses import coarse_cells
 from ..training.query_matching import pair_cost
 from ..training.video_clips import ClipBatch

@@ -23,7 +23,7 @@ from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig
 from ..networks.clip_output import clip_mask_logits, FrameTokens
-from ..networks.video_network import PixelOutput, QueryOutput
+from ..networks.video_masks import PixelOutput, QueryOutput
 from ..records import Tracks
 
 

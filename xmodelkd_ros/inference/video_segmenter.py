@@ -14,13 +14,8 @@ from .devices import compute_dtype, download, select_device, upload
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
-from ..networks.video_network import (
-    mask_logits,
-    PixelOutput,
-    QueryOutput,
-    VideoNetwork,
-    VideoNetworkConfig,
-)
+from ..networks.video_masks import mask_logits, PixelOutput, QueryOutput
+from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Detections
 
 

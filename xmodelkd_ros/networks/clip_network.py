@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from .clip_output import ClipOutput, FrameTokens, take
 from .video_backbone import STRIDE
 from .video_decoder import DecoderLayer, position_encoding
-from .video_network import PixelOutput, QueryOutput, VideoNetwork, VideoNetworkConfig
+from .video_masks import PixelOutput, QueryOutput
+from .video_network import VideoNetwork, VideoNetworkConfig
 from ..config import setting
 
 _STEP = 16.0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from .video_network import mask_logits, PixelOutput, QueryOutput
+from .video_masks import mask_logits, PixelOutput, QueryOutput
 
 ABSENT = -12.0
 """Mask logit where an instance is said not to be seen."""

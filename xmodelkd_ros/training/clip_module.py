@@ -24,7 +24,7 @@ from ..labels import THING_CLASSES
 from ..networks.checkpoint import Checkpoint, save_checkpoint
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from ..networks.video_backbone import STRIDE
-from ..networks.video_network import select_queries
+from ..networks.video_masks import select_queries
 
 
 @dataclasses.dataclass(frozen=True)

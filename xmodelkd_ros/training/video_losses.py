@@ -20,7 +20,7 @@ from .video_samples import MaskSamples, sample_masks
 from .video_targets import heat_targets, InstanceTargets
 from ..config import setting
 from ..inference.assignment import assign
-from ..networks.video_network import (
+from ..networks.video_masks import (
     mask_logits,
     mask_logits_at,
     PixelOutput,
