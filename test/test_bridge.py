@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import time
 
 import cv2
 from hypothesis import given
@@ -26,8 +27,13 @@ from xmodelkd_ros.distillation.things import find_things, ThingConfig, Things  #
 from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
 from xmodelkd_ros.geometry.pairing import Pairing  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
+from xmodelkd_ros.inference.track_points import (  # noqa: E402
+    boxes_in_picture,
+    HoldingConfig,
+    TrackPoints,
+)
 from xmodelkd_ros.labels import ALL_CLASSES, ID_BY_NAME  # noqa: E402
-from xmodelkd_ros.records import Picture, PointLabels, View  # noqa: E402
+from xmodelkd_ros.records import Picture, PointLabels, Tracks, View  # noqa: E402
 from xmodelkd_ros.training.cache import open_drive  # noqa: E402
 
 CAR, PERSON, ROAD, BUILDING = (ID_BY_NAME[n] for n in ('car', 'person', 'road', 'building'))
@@ -313,3 +319,91 @@ def test_the_command_makes_a_drive_that_training_reads(tmp_path, capsys):
     assert cv2.absdiff(picture.label, drive.picture(0, 'front').label).max() == 0
     assert main([str(tmp_path / 'absent'), *command[1:]]) == 2
     assert 'there is no bag' in capsys.readouterr().err
+
+
+def tracks_of(*rows):
+    """Return tracks (id, class id, score) without masks."""
+    ids, classes, scores = zip(*rows, strict=True) if rows else ((), (), ())
+    none = np.zeros((len(rows), 4), np.float32), np.zeros((0, 0), np.uint16)
+    return Tracks(np.array(ids, np.uint16), np.array(classes, np.uint16),
+                  np.array(scores, np.float32), *none)
+
+
+SECOND = 10**9
+
+
+def held(memory, frame, painted, parts, tracks=(), pose=None):
+    """Hold one sweep of parts (class, points), `painted` ids of some of them; return its ids."""
+    points, labels = scene(*parts)
+    sizes = [len(points) for _, points in parts]
+    instance = np.repeat(np.array(painted, np.uint16), sizes)
+    given = tracks_of(*[(one, CAR, 0.9) for one in tracks])
+    found = memory.hold(points, labels, instance, [given], SECOND + frame * 10**8, pose)
+    starts = np.cumsum([0, *sizes[:-1]])
+    return instance[starts + np.array(sizes) // 2].tolist(), found
+
+
+def test_a_track_stays_on_its_moving_points_while_its_mask_blinks():
+    memory = TrackPoints(HoldingConfig(duration=0.5))
+
+    def parts(n):
+        return [(CAR, box(10 + 0.9 * n, 0)), (CAR, box(10, 5)), (ROAD, box(10, 0, -1.7))]
+
+    for n in range(3):
+        assert held(memory, n, [4, 5, 0], parts(n), [4, 5])[0] == [4, 5, 0]
+    for n in range(3, 8):
+        ids, found = held(memory, n, [0, 5, 0], parts(n), [5])
+        assert ids == [4, 5, 0]
+        assert found.track_id.tolist() == [4] and found.class_id.tolist() == [CAR]
+    assert held(memory, 8, [0, 5, 0], parts(8), [5])[0] == [0, 5, 0]  # for a bounded time
+    assert held(memory, 9, [7, 5, 0], parts(9), [7, 5])[0] == [7, 5, 0]
+
+
+def test_held_points_suit_the_track_and_are_nobody_else_s():
+    memory = TrackPoints()
+    here = box(10, 0)
+    held(memory, 0, [4], [(CAR, here)], [4])
+    assert held(memory, 1, [0], [(PERSON, here)])[0] == [0]
+    assert held(memory, 2, [0], [(ID_BY_NAME['truck'], here)])[0] == [4]
+    assert held(memory, 3, [9], [(CAR, here)], [9])[0] == [9]
+    assert held(memory, 4, [0], [(CAR, box(13, 0))])[0] == [0]
+
+
+def test_tracks_are_held_in_the_fixed_frame_and_forgotten_when_time_jumps():
+    poses = [np.eye(4) for _ in range(4)]
+    for n, pose in enumerate(poses):
+        pose[0, 3] = 2.5 * n
+    memory, lost = TrackPoints(), TrackPoints()
+    for n, pose in enumerate(poses):
+        part, painted, tracks = [(CAR, box(20 - 2.5 * n, 0))], [4 * (n == 0)], [4] * (n == 0)
+        assert held(memory, n, painted, part, tracks, pose)[0] == [4]
+        assert held(lost, n, painted, part, tracks)[0] == [4 * (n == 0)]
+    assert held(memory, 2, [0], [(CAR, box(20 - 5, 0))], pose=poses[2])[0] == [0]
+
+
+def test_held_boxes_are_seen_where_their_points_are():
+    instance = np.array([4, 4, 5, 0, 4], np.uint16)
+    pixels = np.array([[10, 20], [30, 25], [50, 5], [70, 7]], np.float32)
+    pairing = Pairing(np.array([0, 1, 2, 3]), pixels, np.ones(4))
+    ids, boxes = boxes_in_picture(np.array([4, 6], np.uint16), instance, pairing)
+    assert ids.tolist() == [4]
+    np.testing.assert_array_equal(boxes, [[10, 20, 31, 26]])
+
+
+def test_holding_costs_little():
+    random = np.random.default_rng(0)
+    parts = [(CAR, random.uniform(0, 2, (600, 3)) + (3 * n, 0, 0)) for n in range(24)]
+    points, labels = scene(*parts, (ROAD, random.uniform(-40, 40, (106_000, 3))))
+    points, instance = points.astype(np.float32), np.zeros(len(points), np.uint16)
+    instance[:24 * 600] = np.repeat(np.arange(1, 25), 600)
+    tracks, memory = [tracks_of(*[(n, CAR, 0.9) for n in range(1, 25)])], TrackPoints()
+    memory.hold(points, labels, instance.copy(), tracks, SECOND, np.eye(4))
+    instance[instance > 16] = 0
+    spent = []
+    for n in range(1, 8):
+        start = time.process_time()
+        held = memory.hold(points, labels, instance.copy(), tracks, SECOND + n * 10**8, np.eye(4))
+        spent.append(time.process_time() - start)
+        assert held.track_id.tolist() == list(range(17, 25))
+    print(f'hold: {1e3 * min(spent):.2f} ms')
+    assert min(spent) < 0.02

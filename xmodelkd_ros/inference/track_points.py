@@ -21,7 +21,8 @@ from ..geometry.transforms import transform_points
 from ..labels import THING_CLASSES
 from ..records import PointLabels, Tracks
 
-_THINGS = np.array([row.id for row in THING_CLASSES])
+_IS_THING = np.zeros(65536, bool)
+_IS_THING[[row.id for row in THING_CLASSES]] = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,20 +154,22 @@ class TrackPoints:
         rows = np.flatnonzero(recent & (self._memory['stamp'] < stamp))
         if not len(rows):
             return self._memory[rows]
-        free = np.flatnonzero((instance == 0) & np.isin(labels.label, _THINGS))
+        free = np.flatnonzero(_IS_THING[labels.label] & (instance == 0))
         places = transform_points(pose, points[free])
-        held = []
+        x, held = np.ascontiguousarray(places[:, 0]), []
         for row in rows:
             track = self._memory[row]
             moved = track['velocity'] * ((stamp - track['stamp']) * 1e-9)
-            low, high = (track[edge] + moved for edge in ('low', 'high'))
-            inside = ((places >= low - self._config.margin)
-                      & (places <= high + self._config.margin)).all(1)
-            inside &= SUITS[track['class_id'], labels.label[free]] & (instance[free] == 0)
-            if inside.sum() >= FEWEST_POINTS:
-                instance[free[inside]] = track['id']
-                own = places[inside]
-                self._move(np.array([row]), own.min(0)[None], own.max(0)[None], stamp)
+            low = track['low'] + moved - self._config.margin
+            high = track['high'] + moved + self._config.margin
+            near = np.flatnonzero((x >= low[0]) & (x <= high[0]))
+            near = near[((places[near] >= low) & (places[near] <= high)).all(1)]
+            own = free[near]
+            suits = SUITS[track['class_id'], labels.label[own]] & (instance[own] == 0)
+            if suits.sum() >= FEWEST_POINTS:
+                instance[own[suits]] = track['id']
+                there = places[near[suits]]
+                self._move(np.array([row]), there.min(0)[None], there.max(0)[None], stamp)
                 held.append(row)
         return self._memory[held]
 
