@@ -9,7 +9,7 @@ from .cache import cached_drives
 from ..errors import BagError
 from ..evaluation.video import TrackEvaluation
 from ..inference.tracker import Tracker
-from ..inference.video_segmenter import VideoSegmenter
+from ..inference.video_models import load_video_segmenter
 
 
 def evaluate_video(
@@ -23,7 +23,7 @@ def evaluate_video(
     bags
         Labelled bags, or folders of the array cache; each camera of each is a video.
     model
-        A checkpoint of the kind 'video'.
+        A checkpoint of the kind 'video', or what else `load_video_segmenter` takes.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
     cache
@@ -35,7 +35,7 @@ def evaluate_video(
         If a bag has no camera, or no true instances.
 
     """
-    segment = VideoSegmenter(model, device)
+    segment = load_video_segmenter(model, device)
     evaluation = TrackEvaluation(classes=segment.classes)
     for drive in cached_drives(bags, cache):
         if not drive.cameras:
