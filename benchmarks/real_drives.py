@@ -38,6 +38,9 @@ DRIVES = {
 ZOOM = {'drive_0001': 2.2}
 """How much larger than the others' a drive's pictures must be shown to a network."""
 
+DISTANCE = {'drive_0052': 0.3, 'drive_0001': 3.0}
+"""From one keyframe to the next, m: one is half a traffic jam, the other 100 m of driving."""
+
 SCALE = 0.7
 NO_BOXES = Boxes(
     np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, np.float32),
@@ -117,7 +120,7 @@ class RealDrives:
     def cache(self, name: str, adapted: bool = True) -> CachedDistillationDrive:
         """Return a drive in the feature cache."""
         config = ExtractionConfig(
-            rectified=(CAMERA,), distance=0.3 if name == 'drive_0052' else 1.0,
+            rectified=(CAMERA,), distance=DISTANCE.get(name, 1.0),
             instants=(-12, -6, -3, 3, 6, 12), features=32)
         out = self._out / ('cache' if adapted else 'cache_plain')
         (folder,) = extract([self.bag(name)], out, self.teacher(name, adapted), config)

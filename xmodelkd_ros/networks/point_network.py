@@ -147,6 +147,10 @@ class PointNetwork(nn.Module):
 
     def cells(self, image: Tensor) -> Tensor:
         """image: B x C x H x W. Output: (B * H * W) x head, features of a cell."""
+        return self.unfolded(self.body(image))
+
+    def body(self, image: Tensor) -> Tensor:
+        """image: B x C x H x W. Output: B x channels[0] x H x W / fold, before the head."""
         batch, _, height, width = image.shape
         last = image.permute(0, 2, 3, 1).to(self.dtype).contiguous()
         folded = last.view(batch, height, width // self.config.fold, -1).permute(0, 3, 1, 2)
@@ -157,7 +161,11 @@ class PointNetwork(nn.Module):
         x = scales.pop()
         for up in self.up:
             x = up(x, scales.pop())
-        return self.unfold(x).permute(0, 2, 3, 1).reshape(-1, self.config.head)
+        return x
+
+    def unfolded(self, folded: Tensor) -> Tensor:
+        """folded: B x channels[0] x H x W / fold. Output: (B * H * W) x head."""
+        return self.unfold(folded).permute(0, 2, 3, 1).reshape(-1, self.config.head)
 
     def label(self, cells: Tensor, cell: Tensor, features: Tensor) -> Tensor:
         """cells: (B * H * W) x head. cell: M. features: F x M. Output: classes x M."""
