@@ -6,7 +6,7 @@ The live node and offline evaluation call this object and nothing else, so both 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 import contextlib
 import dataclasses
@@ -22,14 +22,16 @@ from .fused_segmenter import FusedSegmenter
 from .painting import paint, PaintingConfig
 from .point_segmenter import PointSegmenter
 from .tracker import Tracker, TrackerConfig
-from .video_segmenter import VideoSegmenter
 from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
-from ..records import Boxes, Frame, PointLabels, Tracks, View
+from ..records import Boxes, Detections, Frame, PointLabels, Tracks, View
 
 A = TypeVar('A')
 B = TypeVar('B')
+
+ImageSegmenter = Callable[[Sequence[np.ndarray]], list[Detections]]
+"""What finds instances in RGB images, as a `VideoSegmenter` does."""
 
 Stage = Callable[[str], contextlib.AbstractContextManager[object]]
 """Brackets the work of a stage, for those who time it."""
@@ -110,7 +112,7 @@ class Perception:
     def __init__(
         self,
         point_segmenter: PointSegmenter,
-        video_segmenter: VideoSegmenter | None = None,
+        video_segmenter: ImageSegmenter | None = None,
         config: PipelineConfig = PipelineConfig(),
         stage: Stage = untimed,
         threads: int = 0,
