@@ -71,6 +71,14 @@ def test_several_processes_give_the_same_bytes(bag, reference, tmp_path):
     assert told[0] == (0, 3) and told[-1] == (3, 3) and told == sorted(told)
 
 
+def test_a_teacher_that_cannot_travel_works_alone(bag, tmp_path):
+    class Local(TruthTeacher):
+        pass
+
+    with pytest.raises(ConfigurationError, match='processes = 2'):
+        extract([bag], tmp_path, Local(), config(), processes=2)
+
+
 def test_an_extraction_that_is_there_does_not_look_at_pictures(bag, reference):
     class Blind(TruthTeacher):
         def __call__(self, images):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
+from xmodelkd_ros.bags.kitti_poses import odom_from_imu
 from xmodelkd_ros.distillation.carrying import (
     carry,
     CarryConfig,
@@ -17,6 +18,7 @@ from xmodelkd_ros.distillation.carrying import (
 )
 from xmodelkd_ros.distillation.moving import MovingConfig, RangeCells
 from xmodelkd_ros.distillation.network_teacher import TeacherOutput
+from xmodelkd_ros.distillation.odometry import register_run
 from xmodelkd_ros.distillation.records import DistillationFrame, points_at_stamp, PointViews
 from xmodelkd_ros.distillation.sightings import Answer, make_mixing
 from xmodelkd_ros.distillation.trajectory import choose_keyframes, steady_segments, Trajectory
@@ -196,6 +198,21 @@ def test_poses_between_sweeps_are_on_the_way():
     assert trajectory.pose_at(3, 310_000_000)[0, 3] == 9
     assert trajectory.motion(1)[0, 3] == pytest.approx(1)
     assert trajectory.motion(3) is None
+
+
+@pytest.mark.kitti
+def test_odometry_of_a_real_drive_is_that_of_its_gps(kitti_root):
+    pytest.importorskip('kiss_icp')
+    drive, = (kitti_root / 'kitti_0001').glob('*/*_sync')
+    sweeps = sorted((drive / 'velodyne_points' / 'data').glob('*.bin'))[:12]
+    clouds = [Cloud(0, np.fromfile(path, np.float32).reshape(-1, 4)[:, :3]) for path in sweeps]
+    poses = [pose for _, pose, _ in register_run(enumerate(clouds))]
+    known = odom_from_imu(sorted((drive / 'oxts' / 'data').glob('*.txt'))[:12])
+    way, length = (np.linalg.norm(p[-1][:3, 3] - p[0][:3, 3]) for p in (poses, known))
+    assert length > 10
+    assert abs(way - length) < 0.02 * length
+    first, wanted = (np.linalg.norm(p[1][:3, 3] - p[0][:3, 3]) for p in (poses, known))
+    assert abs(first - wanted) < 0.15 * wanted  # not found standing at first
 
 
 def test_points_are_moved_to_the_stamp_by_their_own_times():

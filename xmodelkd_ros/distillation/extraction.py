@@ -9,6 +9,7 @@ import multiprocessing
 from multiprocessing.synchronize import Event
 import os
 from pathlib import Path
+import pickle
 import signal
 import threading
 import time
@@ -24,7 +25,7 @@ from .pieces import missing_pieces, Piece
 from .quality import write_report
 from .teacher_classes import id_of_teacher_class
 from .teachers import Teacher
-from ..errors import CacheError
+from ..errors import CacheError, ConfigurationError
 
 Progress = Callable[[int, int], None]
 """Told how many shards there are and how many there will be; what it raises stops the work."""
@@ -76,7 +77,7 @@ def extract(
     CacheError
         If a drive's folder belongs to something else, is damaged, or cannot be written.
     ConfigurationError
-        If the teacher has classes that are not known.
+        If the teacher has classes that are not known, or cannot be sent to other processes.
 
     """
     names = teacher.class_names
@@ -134,6 +135,7 @@ def _mean_time(folder: Path, done: Sequence[tuple[Piece, float]]) -> float:
 def _work_together(
     pieces: Sequence[Piece], teacher: Teacher, processes: int, watch: _Watch
 ) -> list[tuple[Piece, float]]:
+    _check_can_travel(teacher, processes)
     context = multiprocessing.get_context('spawn')
     stopped = context.Event()
     threads = max(1, torch.get_num_threads() // processes)
@@ -153,6 +155,14 @@ def _work_together(
         finally:
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_can_travel(teacher: Teacher, processes: int) -> None:
+    try:
+        pickle.dumps(teacher)
+    except Exception as error:  # whatever a class raises that does not support it
+        allowed = f'1 for teacher {teacher.name}, which cannot be sent to others ({error})'
+        raise ConfigurationError('processes', processes, allowed) from error
 
 
 class _StoppedError(Exception):
