@@ -19,6 +19,7 @@ from xmodelkd_ros.distillation import cache_files
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive, open_caches
 from xmodelkd_ros.distillation.extraction import extract
 from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
+from xmodelkd_ros.distillation.quality import read_report
 from xmodelkd_ros.errors import BagError, CacheError, CalibrationError, ConfigurationError
 
 SETTINGS = {'distance': 0.1, 'instants': (-1, 1), 'shard': 2}
@@ -234,6 +235,17 @@ def test_a_bag_that_cannot_be_used_is_named(bag, tmp_path, without, error, reaso
     assert 'bad' in str(caught.value) and caught.value.exit_code == 2
 
 
-def test_a_camera_that_is_not_there_is_named(bag, tmp_path):
-    with pytest.raises(BagError, match='rear'):
-        extract([bag], tmp_path, TruthTeacher(), config(cameras=('rear',)))
+@pytest.mark.parametrize('setting', [
+    {'cameras': ('rear',)}, {'rectified': ('rear',)}, {'offsets': {'rear': 0.1}}])
+def test_a_camera_that_is_not_there_is_named(bag, tmp_path, setting):
+    with pytest.raises(BagError, match='no images of rear, only of front'):
+        extract([bag], tmp_path, TruthTeacher(), config(**setting))
+
+
+def test_a_report_that_was_not_written_any_more_is_written(bag, reference):
+    before = files(reference)
+    report, = reference.rglob('report.json')
+    report.unlink()
+    extract([bag], reference, TruthTeacher(), config())
+    assert read_report(report.parent).frames == 6
+    assert files(reference) == before

@@ -22,7 +22,7 @@ from .cache_files import hash_file, write_json
 from .drive_plan import DrivePlan, plan_drive
 from .extraction_config import ExtractionConfig
 from .pieces import missing_pieces, Piece
-from .quality import write_report
+from .quality import REPORT, write_report
 from .teacher_classes import id_of_teacher_class
 from .teachers import Teacher
 from ..errors import CacheError, ConfigurationError
@@ -83,7 +83,7 @@ def extract(
     names = teacher.class_names
     ids = None if names is None else id_of_teacher_class(names, class_map)
     plans = [plan_drive(Path(source), Path(out), teacher, ids, config) for source in sources]
-    pending = [plan for plan in plans if not (plan.folder / MANIFEST).is_file()]
+    pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
     _remove_partial(pending)
     pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]
     watch = _Watch(pieces, progress)
@@ -199,7 +199,7 @@ def _extract(piece: Piece) -> float:
 
 
 def _complete(plan: DrivePlan, seconds: float) -> None:
-    """Write the manifest, which makes a drive complete, and the report."""
+    """Write the manifest, which makes a drive complete, and then the report."""
     shards = []
     for number in range(plan.shards):
         path = plan.folder / shard_file(number)

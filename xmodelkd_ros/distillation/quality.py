@@ -127,15 +127,15 @@ def read_report(folder: Path) -> DriveQuality:
 
 
 def write_report(plan: DrivePlan, drive: CachedDistillationDrive, seconds: float) -> None:
-    """Write a drive's figures as JSON and a picture of its middle keyframe with a picture."""
-    quality = dataclasses.asdict(measure_drive(drive, seconds))
-    write_json(drive.folder / REPORT, {
-        name: None if np.isnan(value) else value for name, value in quality.items()})
+    """Write a picture of a drive's middle keyframe with views, then its figures as JSON."""
     middle = _middle_seen(drive)
     if middle is not None and drive.class_names is not None:
         written, data = cv2.imencode('.png', draw_keyframe(plan, middle)[..., ::-1])
         assert written
         write_whole(drive.folder / PICTURE, data.tobytes())
+    quality = dataclasses.asdict(measure_drive(drive, seconds))
+    write_json(drive.folder / REPORT, {
+        name: None if np.isnan(value) else value for name, value in quality.items()})
 
 
 def _middle_seen(drive: CachedDistillationDrive) -> DistillationFrame | None:

@@ -57,7 +57,7 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
     """
     with BagReader(path) as bag:
         topics = find_topics(bag, config.points_topic, config.image_topics)
-        cameras = _cameras(bag, topics, config.cameras)
+        cameras = _cameras(bag, topics, config)
         infos = {name: topics.cameras[name].info for name in cameras}
         for name, info in infos.items():
             if info not in bag.topics:
@@ -81,16 +81,16 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
 
 
 def _cameras(
-    bag: BagReader, topics: SensorTopics, wanted: tuple[str, ...]
+    bag: BagReader, topics: SensorTopics, config: ExtractionConfig
 ) -> tuple[str, ...]:
     found = [name for name, at in topics.cameras.items() if bag.topics[at.image].count]
     if not found:
         raise BagError(
             f'{bag.path} has no images, only ' + (', '.join(bag.topics) or 'no topics at all'))
-    for name in wanted:
+    for name in (*config.cameras, *config.rectified, *config.offsets):
         if name not in found:
             raise BagError(f'{bag.path} has no images of {name}, only of ' + ', '.join(found))
-    return tuple(sorted(wanted or found))
+    return tuple(sorted(config.cameras or found))
 
 
 def _check_mounting(
