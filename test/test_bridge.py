@@ -19,6 +19,7 @@ from xmodelkd_ros.distillation.thing_labels import label_picture  # noqa: E402
 from xmodelkd_ros.distillation.thing_masks import (  # noqa: E402
     close_gaps,
     grow_seeds,
+    largest_parts,
     nearest_value,
     ThingMaskConfig,
 )
@@ -199,6 +200,17 @@ def test_masks_are_whole_but_for_what_is_nearer():
     expected[20:60, 30:90] = 0
     expected[42:50, 62:80] = 1
     np.testing.assert_array_equal(whole, expected)
+
+
+def test_only_the_largest_part_of_a_mask_is_left():
+    thing = np.full((20, 40), -1, np.int32)
+    thing[2:10, 2:20] = 3
+    thing[4:6, 5:9] = -1  # a hole stays one
+    thing[15:18, 30:35] = 3
+    thing[15:18, 2:9] = 0
+    expected = thing.copy()
+    expected[15:18, 30:35] = -1
+    np.testing.assert_array_equal(largest_parts(thing), expected)
 
 
 def seen_car(track_id, cut=False, seen=None):

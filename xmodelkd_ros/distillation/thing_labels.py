@@ -8,6 +8,7 @@ from .thing_masks import (
     angle_in_pixels,
     close_gaps,
     grow_seeds,
+    largest_parts,
     nearest_value,
     ThingMaskConfig,
 )
@@ -131,4 +132,5 @@ def _extend(
     """Return masks with the pixels near them that the teacher takes for the same kind."""
     nearest, away = nearest_value(thing.astype(np.int32))
     fits = _IS_THING[seen] & SUITS[np.append(class_id, 0)[nearest], seen]
-    return np.where((nearest >= 0) & fits & (away <= np.append(limit, 0)[nearest]), nearest, thing)
+    gained = (nearest >= 0) & fits & (away <= np.append(limit, 0)[nearest])
+    return largest_parts(np.where(gained, nearest, thing))

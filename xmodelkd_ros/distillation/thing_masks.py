@@ -131,6 +131,16 @@ def close_gaps(
     return whole
 
 
+def largest_parts(thing: np.ndarray) -> np.ndarray:
+    """Return masks (H, W) int32, -1 none, of which only the largest connected part is left."""
+    kept = np.full_like(thing, -1)
+    for one in np.unique(thing[thing >= 0]):
+        region = _around(thing == one, 0)
+        mask = thing[region] == one
+        kept[region][(_solid(mask.astype(np.uint8)) > 0) & mask] = one
+    return kept
+
+
 def angle_in_pixels(angle: float, camera: Camera) -> float:
     """Return how many pixels in the middle of the picture an angle, deg, takes."""
     return float(camera.matrix[0, 0] * np.radians(angle))
