@@ -125,7 +125,7 @@ def paint(teacher: Teacher, true: TrueFrame, occlusion: bool) -> np.ndarray:
     assert teacher.class_names is not None
     answer = Answer(
         teacher([view.picture.rgb])[0], view.picture.rgb.shape[:2],
-        id_of_teacher_class(teacher.class_names))
+        id_of_teacher_class(teacher.class_names), None)
     said = answer.probabilities(shown)
     assert said is not None
     label = np.zeros(len(points), np.uint16)

@@ -11,12 +11,12 @@ import numpy as np
 
 from .reader import BagReader, header_stamp
 from .sensor_files import read_sweep
+from .topics import find_topics
 from ..errors import BagError, MissingDependencyError, XModelKDError
 from ..messages.clouds import cloud_from_message, INTENSITY_NAMES, unit_intensity
 from ..records import Cloud
 
 SUFFIXES = ('.bin', '.pcd')
-_CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
 _BAG_SUFFIXES = ('.mcap', '.db3')
 
 
@@ -51,7 +51,7 @@ class Sweeps:
     sources
         .bin or .pcd files, folders with such files, bags.
     topic
-        Of the clouds in bags; empty for the only one there is outside /ground_truth.
+        Of the clouds in bags; empty for /points or the only one there is.
 
     Raises
     ------
@@ -69,18 +69,6 @@ class Sweeps:
     def __iter__(self) -> Iterator[Sweep]:
         for part in self._parts:
             yield from part
-
-
-def cloud_topic(bag: BagReader) -> str:
-    """Return the only topic of clouds outside /ground_truth; BagError unless there is one."""
-    found = [
-        name for name, topic in bag.topics.items()
-        if topic.type_name == _CLOUD_TYPE and not name.startswith('/ground_truth')
-    ]
-    if len(found) != 1:
-        which = 'several topics of clouds, name one: ' + ', '.join(found)
-        raise BagError(f'{bag.path} has ' + (which if found else 'no topic of clouds'))
-    return found[0]
 
 
 def read_pcd(path: Path) -> Cloud:
@@ -157,8 +145,8 @@ class _Bag:
     def __init__(self, path: Path, topic: str) -> None:
         self._path = path
         with BagReader(path) as bag:
-            self._topic = topic or cloud_topic(bag)
-            self._count = bag.require(self._topic).count
+            self._topic = find_topics(bag, topic).points
+            self._count = bag.topics[self._topic].count
         if not self._count:
             raise BagError(f'{path} has no clouds on {self._topic}')
 

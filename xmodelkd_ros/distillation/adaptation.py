@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from .cache_files import write_whole
+from .extraction_config import ExtractionConfig
 from .network_teacher import NetworkTeacher
 from .teachers import adapt
-from ..bags.frames import image_topics
 from ..bags.reader import BagReader
+from ..bags.topics import find_topics
 from ..errors import BagError, CacheError
 from ..messages.images import rgb_from_message
 from ..networks.norm_adaptation import batch_norms
@@ -23,7 +24,8 @@ _STATISTICS = ('running_mean', 'running_var')
 
 
 def adapt_once(
-    teacher: NetworkTeacher, bags: Sequence[Path], share: float, count: int, path: Path
+    teacher: NetworkTeacher, bags: Sequence[Path], share: float, count: int, path: Path,
+    config: ExtractionConfig = ExtractionConfig(),  # noqa: B008
 ) -> NetworkTeacher:
     """
     Return a teacher adapted to the pictures of bags, by the statistics in `path` if it is there.
@@ -43,6 +45,8 @@ def adapt_once(
         How many pictures to look at.
     path
         File for the statistics.
+    config
+        Says which topics and cameras count.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def adapt_once(
     if path.is_file():
         _restore(teacher, path)
         return teacher
-    adapted = adapt(teacher, sample_pictures(bags, count), share)
+    adapted = adapt(teacher, sample_pictures(bags, count, config), share)
     state = {
         f'{name}.{key}': getattr(norm, key).clone()
         for name, norm in _norms(adapted).items() for key in _STATISTICS
@@ -64,7 +68,9 @@ def adapt_once(
     return adapted
 
 
-def sample_pictures(bags: Sequence[Path], count: int) -> list[np.ndarray]:
+def sample_pictures(
+    bags: Sequence[Path], count: int, config: ExtractionConfig
+) -> list[np.ndarray]:
     """
     Return about `count` pictures, (H, W, 3) uint8 RGB, spread evenly over bags and cameras.
 
@@ -77,20 +83,22 @@ def sample_pictures(bags: Sequence[Path], count: int) -> list[np.ndarray]:
     places: list[tuple[Path, str, int]] = []
     for path in bags:
         with BagReader(path) as bag:
+            found = find_topics(bag, config.points_topic, config.image_topics).cameras
             places += [
-                (path, topic, number) for topic in image_topics(bag).values()
-                for number in range(bag.topics[topic].count)
+                (path, camera.image, number) for name, camera in found.items()
+                if not config.cameras or name in config.cameras
+                for number in range(bag.topics[camera.image].count)
             ]
     if not places:
         raise BagError(f'{", ".join(map(str, bags))} has no images')
     wanted = set(places[::max(1, len(places) // count)])
-    found = []
+    pictures = []
     for path, topic in dict.fromkeys((path, topic) for path, topic, _ in places):
         with BagReader(path) as bag:
             for number, (_, _, data) in enumerate(bag.raw([topic])):
                 if (path, topic, number) in wanted:
-                    found.append(rgb_from_message(bag.decode(topic, data)))
-    return found
+                    pictures.append(rgb_from_message(bag.decode(topic, data)))
+    return pictures
 
 
 def _restore(teacher: NetworkTeacher, path: Path) -> None:

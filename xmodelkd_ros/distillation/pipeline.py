@@ -135,7 +135,7 @@ class Pipeline:
             return teacher
         return adapt_once(
             teacher, self.bags, config.adaptation, config.adaptation_pictures,
-            self.out / 'teacher.safetensors')
+            self.out / 'teacher.safetensors', config.extraction)
 
     def _train(self, watch: Callable[[int, int], None]) -> None:
         config = self.config
