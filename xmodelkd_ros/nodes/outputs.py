@@ -12,6 +12,7 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 
 from .models import Models
 from ..drawing.overlay import draw_overlay
+from ..drawing.text import text_width
 from ..inference.pipeline import PerceptionResult
 from ..labels import SemanticClass, UNLABELLED
 from ..messages.detections import (
@@ -72,6 +73,7 @@ class Outputs:
             self._infos[f'{camera}/label_info'] = self._things
         for topic in self._infos:
             self._open(topic, LabelInfo, _LATCHED)
+        text_width('0')  # Loads OpenCV's font, for which no frame has the time.
 
     def _open(self, topic: str, kind: type, profile: QoSProfile | None = None) -> None:
         self._publishers[topic] = self._node.create_lifecycle_publisher(
