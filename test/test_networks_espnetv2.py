@@ -10,17 +10,14 @@ from torch.nn import functional
 from xmodelkd_ros.bags.excerpts import excerpt_folder
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.labels import ALL_CLASSES, CITYSCAPES_NAMES
-from xmodelkd_ros.networks.espnetv2 import (
-    _interleave,
-    Down,
-    Eesp,
-    EspNetV2,
-    EspNetV2Config,
+from xmodelkd_ros.networks.espnetv2 import EspNetV2, EspNetV2Config
+from xmodelkd_ros.networks.espnetv2_units import _interleave, Down, Eesp, Pyramid, Skip
+from xmodelkd_ros.networks.espnetv2_weights import (
     from_published,
-    Pyramid,
-    Skip,
+    load_espnetv2,
+    PUBLISHED_NAMES,
+    save_espnetv2,
 )
-from xmodelkd_ros.networks.espnetv2_weights import load_espnetv2, PUBLISHED_NAMES, save_espnetv2
 
 SMALL = EspNetV2Config(encoder=(16, 32, 48, 64), blocks=(1, 1), decoder=(8, 6, 4), pyramid=4)
 CLASSES = ALL_CLASSES[1:]

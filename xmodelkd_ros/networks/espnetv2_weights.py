@@ -7,13 +7,14 @@ import dataclasses
 import os
 from pathlib import Path
 import pickle
+import re
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint, load_checkpoint, load_config, load_weights, save_checkpoint
-from .espnetv2 import DEVIATION, EspNetV2, EspNetV2Config, from_published, MEAN
+from .espnetv2 import DEVIATION, EspNetV2, EspNetV2Config, MEAN
 from ..config import to_mapping
 from ..errors import CheckpointError
 from ..labels import CITYSCAPES_NAMES, SemanticClass
@@ -85,6 +86,55 @@ def save_espnetv2(
     save_checkpoint(path, Checkpoint(
         KIND, to_mapping(network.config), preprocessing, tuple(classes), training, state
     ))
+
+
+def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """
+    Return the weights of the EdgeNets release under the names of `EspNetV2`.
+
+    Parameters
+    ----------
+    state
+        A state dict of its segmentation variant of ESPNetv2, any width and number of classes.
+
+    """
+    renamed = {}
+    for name, tensor in state.items():
+        for pattern, ours in _RENAMES:
+            name = re.sub(pattern, ours, name)
+        renamed[name] = tensor
+    return renamed
+
+
+_RENAMES = (
+    (r'^base_net\.level1\.', 'stem.'),
+    (r'^base_net\.level([234])_0\.', lambda found: f'down.{int(found[1]) - 2}.'),
+    (r'^base_net\.level3\.', 'third.'),
+    (r'^base_net\.level4\.', 'fourth.'),
+    (r'^bu_dec_l4\.', 'classify.'),
+    (r'^bu_dec_l([123])\.', lambda found: f'pyramids.{int(found[1]) - 1}.'),
+    (r'^merge_enc_dec_l([234])\.', lambda found: f'skips.{int(found[1]) - 2}.'),
+    (r'^bu_br_l([234])\.', lambda found: f'joints.{int(found[1]) - 2}.'),
+    (r'\.(proj_1x1|projection_layer)\.', '.project.'),
+    (r'\.spp_dw\.(\d)\.conv\.', r'.branches.\1.'),
+    (r'\.br_after_cat\.', '.fused.'),
+    (r'\.conv_1x1_exp\.', '.expand.'),
+    (r'\.module_act\.', '.act.'),
+    (r'\.inp_reinf\.', '.reinforce.'),
+    (r'\.wt_layer\.1\.', '.weigh.'),
+    (r'\.expansion_layer\.', '.mix.'),
+    (r'\.merge_layer\.0\.', '.fused.'),
+    (r'\.merge_layer\.2\.', '.merge.'),
+    (r'\.merge_layer\.3\.', '.out.'),
+    (r'\.br\.br\.', '.norm.'),
+    (r'\.(cbr|br)\.', '.'),
+    (r'^stem\.conv\.', 'stem.0.'),
+    (r'\.fused\.bn\.', '.fused.0.'),
+    (r'\.fused\.act\.', '.fused.1.'),
+    (r'\.conv\.', '.0.'),
+    (r'\.bn\.', '.1.'),
+    (r'(project|stem|reinforce\.0)\.act\.', r'\1.2.'),
+)
 
 
 def _published(path: Path) -> Checkpoint:
