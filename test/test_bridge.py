@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import dataclasses
 import time
 
 import cv2
@@ -28,13 +29,23 @@ from xmodelkd_ros.distillation.things import find_things, ThingConfig, Things  #
 from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
 from xmodelkd_ros.geometry.pairing import Pairing  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
+from xmodelkd_ros.inference.pipeline import Perception  # noqa: E402
 from xmodelkd_ros.inference.track_points import (  # noqa: E402
     boxes_in_picture,
     HoldingConfig,
     TrackPoints,
 )
+from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig  # noqa: E402
 from xmodelkd_ros.labels import ALL_CLASSES, ID_BY_NAME  # noqa: E402
-from xmodelkd_ros.records import Picture, PointLabels, Tracks, View  # noqa: E402
+from xmodelkd_ros.records import (  # noqa: E402
+    Cloud,
+    Detections,
+    Frame,
+    Picture,
+    PointLabels,
+    Tracks,
+    View,
+)
 from xmodelkd_ros.training.cache import open_drive  # noqa: E402
 
 CAR, PERSON, ROAD, BUILDING = (ID_BY_NAME[n] for n in ('car', 'person', 'road', 'building'))
@@ -400,6 +411,56 @@ def test_held_boxes_are_seen_where_their_points_are():
     ids, boxes = boxes_in_picture(np.array([4, 6], np.uint16), instance, pairing)
     assert ids.tolist() == [4]
     np.testing.assert_array_equal(boxes, [[10, 20, 31, 26]])
+
+
+def one_detection(embedding, left):
+    """Return a car somewhere in a picture of 160 x 96 pixels."""
+    logits = np.full((1, 24, 40), -8.0, np.float32)
+    logits[0, 8:16, left:left + 11] = 8.0
+    vector = np.zeros((1, 8), np.float32)
+    vector[0, embedding] = 1
+    return Detections(
+        np.array([CAR], np.uint16), np.array([0.9], np.float32), vector, logits, (96, 160))
+
+
+def nothing_detected():
+    found = one_detection(0, 0)
+    return Detections(found.class_id[:0], found.score[:0], found.embedding[:0],
+                      found.mask_logits[:0], found.size)
+
+
+@pytest.mark.parametrize('is_held', [True, False])
+def test_a_mask_that_returns_where_points_held_the_track_gets_its_id(is_held):
+    tracker = Tracker(TrackerConfig(min_affinity=0.7))
+    first, = tracker.update(one_detection(0, 2), SECOND).track_id
+    tracker.update(nothing_detected(), SECOND + 5 * 10**8)
+    if is_held:
+        place = np.array([[80, 32, 124, 64], [0, 0, 9, 9]], np.float32)
+        tracker.hold(np.array([first, first + 40], np.uint16), place, SECOND + 5 * 10**8)
+    found = tracker.update(one_detection(1, 20), SECOND + 6 * 10**8)  # it looks quite different
+    assert (found.track_id.tolist() == [first]) == is_held
+
+
+def test_the_pipeline_keeps_an_id_on_points_without_a_mask():
+    car = box(10, 0, 0.0, (0.1, 3, 2), 0.05)
+    points, labels = scene((CAR, car), (BUILDING, box(15, 0, 0, (0.1, 12, 8), 0.1)))
+    view = View('front', Picture(0, np.zeros((96, 160, 3), np.uint8)), CAMERA, AHEAD)
+    seen = [one_detection(0, 14), nothing_detected(), one_detection(0, 14)]
+    answers = iter(seen)
+    see = Perception(lambda *_: labels, lambda images: [next(answers)])
+    results = []
+    for n in range(3):
+        picture = dataclasses.replace(view.picture, stamp=n * 10**8)
+        shown = {'front': dataclasses.replace(view, picture=picture)}
+        results.append(see(Frame(Cloud(n * 10**8, points), shown)))
+    with_mask, without, again = results
+    identity, = with_mask.tracks['front'].track_id
+    assert not len(without.tracks['front'].track_id)
+    assert without.held.track_id.tolist() == [identity]
+    assert (without.instance == identity).sum() >= (with_mask.instance == identity).sum() > 100
+    assert set(labels.label[without.instance == identity]) == {CAR}
+    assert without.boxes.track_id.tolist() == [identity] == again.tracks['front'].track_id
+    assert without.boxes.class_id.tolist() == [CAR]
 
 
 def test_holding_costs_little():

@@ -21,6 +21,7 @@ from .boxes import fit_boxes
 from .fused_segmenter import FusedSegmenter
 from .painting import paint, PaintingConfig
 from .point_segmenter import PointSegmenter
+from .track_points import boxes_in_picture, HoldingConfig, TrackPoints
 from .tracker import Tracker, TrackerConfig
 from ..config import setting
 from ..geometry.pairing import Pairing
@@ -48,6 +49,8 @@ class PipelineConfig:
 
     painting: PaintingConfig = setting(PaintingConfig(), 'how tracks are painted on points')
     tracker: TrackerConfig = setting(TrackerConfig(), 'how detections become tracks')
+    holding: HoldingConfig = setting(
+        HoldingConfig(), 'how tracks are held by their points while they have no mask')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,8 @@ class PerceptionResult:
         By camera name; ids are unique over all cameras of a pipeline.
     pairings
         By camera name, the points that each picture shows.
+    held
+        Tracks that have points but no mask now: their boxes are 0 and their map of ids is empty.
 
     """
 
@@ -75,11 +80,12 @@ class PerceptionResult:
     instance: np.ndarray
     tracks: dict[str, Tracks]
     pairings: dict[str, Pairing]
+    held: Tracks
 
     @functools.cached_property
     def boxes(self) -> Boxes:
         """Box of each track's points in the lidar frame, made when first asked for."""
-        return fit_boxes(self.points, self.instance, list(self.tracks.values()))
+        return fit_boxes(self.points, self.instance, [*self.tracks.values(), self.held])
 
 
 class Perception:
@@ -143,6 +149,7 @@ class Perception:
         """Forget all tracks, as after a jump in time; ids go on."""
         self._trackers: dict[str, Tracker] = {}
         self._latest: dict[str, tuple[int, Tracks]] = {}
+        self._track_points = TrackPoints(self._config.holding)
 
     def __call__(self, frame: Frame) -> PerceptionResult:
         """
@@ -164,7 +171,25 @@ class Perception:
         with self._stage('painting'):
             seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
             instance = paint(seen, labels, self._config.painting)
-        return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings)
+            held = self._hold(frame, labels, instance, tracks, pairings)
+        return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings, held)
+
+    def _hold(
+        self,
+        frame: Frame,
+        labels: PointLabels,
+        instance: np.ndarray,
+        tracks: dict[str, Tracks],
+        pairings: dict[str, Pairing],
+    ) -> Tracks:
+        """Return the tracks that only their points hold; these get their ids in `instance`."""
+        held = self._track_points.hold(
+            frame.cloud.points, labels, instance, list(tracks.values()), frame.cloud.stamp,
+            frame.fixed_from_lidar)
+        for name, pairing in pairings.items():
+            shown, boxes = boxes_in_picture(held.track_id, instance, pairing)
+            self._tracker(name).hold(shown, boxes, frame.views[name].picture.stamp)
+        return held
 
     def _side_by_side(self, label: Callable[[], A], look: Callable[[], B]) -> tuple[A, B]:
         """Call both, each in its thread; both have ended when this returns or raises."""

@@ -122,6 +122,24 @@ class Tracker:
         self._forget(stamp)
         return tracks
 
+    def hold(self, track_id: np.ndarray, boxes: np.ndarray, stamp: int) -> None:
+        """
+        Note where tracks are that have points but no mask, so that it is looked for there.
+
+        Parameters
+        ----------
+        track_id
+            (T,) uint16; those of others are passed over.
+        boxes
+            (T, 4) float32: x0, y0, x1, y1 in pixels.
+        stamp
+            Time of the image, ns.
+
+        """
+        held, row, box = np.intersect1d(self._memory['id'], track_id, return_indices=True)
+        row, box = row[held > 0], box[held > 0]
+        self._memory['box'][row], self._memory['placed'][row] = boxes[box], stamp
+
     def _select(self, detections: Detections) -> tuple[Detections, np.ndarray]:
         """Return the detections worth a look in an order of their own, and boxes in pixels."""
         kept = np.flatnonzero(detections.score >= self._config.low_score)
@@ -139,12 +157,12 @@ class Tracker:
         """Return (D,) the row in memory of each detection, -1 for none."""
         memory, config = self._memory, self._config
         similarity = np.einsum('dk,tpk->dtp', seen.embedding, memory['bank']).max(2, initial=-1)
-        gap = (stamp - memory['stamp']) * 1e-9
-        fresh = np.exp(-gap / config.overlap_memory)
+        gap, unplaced = ((stamp - memory[name]) * 1e-9 for name in ('stamp', 'placed'))
+        fresh = np.exp(-unplaced / config.overlap_memory)
         affinity = similarity + config.overlap_weight * fresh * overlaps(boxes, memory['box'])
         differs = seen.class_id[:, None] != memory['votes'].argmax(1)[None]
         affinity -= config.class_penalty * differs
-        possible = near(boxes, memory['box'], config.drift * gap * seen.size[1])
+        possible = near(boxes, memory['box'], config.drift * unplaced * seen.size[1])
         possible &= gap <= config.max_age
         cost = np.where(possible, -affinity, np.inf)
         return associate(cost, -config.min_affinity)
@@ -163,7 +181,7 @@ class Tracker:
         memory['score'] = 0.8 * memory['score'] + 0.2 * seen.score[found]
         memory['sure'] |= seen.score[found] >= self._config.sure_score
         memory['hits'] += 1
-        memory['box'], memory['stamp'] = boxes[found], stamp
+        memory['box'], memory['stamp'], memory['placed'] = boxes[found], stamp, stamp
         self._memory[rows] = memory
 
     def _give_birth(
@@ -175,6 +193,7 @@ class Tracker:
         young['bank'] = seen.embedding[born, None]
         young['votes'][np.arange(len(born)), seen.class_id[born]] = seen.score[born]
         young['score'], young['box'], young['stamp'] = seen.score[born], boxes[born], stamp
+        young['placed'] = stamp
         young['sure'], young['hits'] = seen.score[born] >= self._config.sure_score, 1
         track = track.copy()
         track[born] = len(self._memory) + np.arange(len(born))
@@ -218,13 +237,18 @@ class Tracker:
 
 
 def _memory_type(embedding: int) -> np.dtype[np.void]:
-    """Return the type of a remembered track; id 0 is a track that is not confirmed yet."""
+    """
+    Return the type of a remembered track; id 0 is a track that is not confirmed yet.
+
+    `stamp` is when it was last seen, `placed` when its box was last known: seen or held, ns.
+    """
     return np.dtype(
         [
             ('id', np.uint16),
             ('bank', np.float32, (len(_MOMENTA), embedding)),
             ('box', np.float32, 4),
             ('stamp', np.int64),
+            ('placed', np.int64),
             ('hits', np.int64),
             ('sure', bool),
             ('score', np.float32),
