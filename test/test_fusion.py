@@ -42,23 +42,38 @@ def test_attention_against_a_loop(encoder):
     for i in range(POINTS):
         query, nothing = encoder.query(own[i]).view(2, -1), encoder.nothing(own[i])
         rows = [r for r in range(6) if int(views.point[r]) == i]
-        attended = torch.zeros(8)
+        attended, believed = torch.zeros(8), torch.zeros(SAID)
         for head in range(2):
             scores = [
-                float(encoder.key(seen[r]).view(2, -1)[head] @ query[head]) / 4**0.5 for r in rows
+                (encoder.key(seen[r]).view(2, -1)[head] @ query[head]).item() / 4**0.5 for r in rows
             ]
             powers = np.exp([*scores, float(nothing[head])])
             for r, power in zip(rows, powers, strict=False):
                 value = encoder.value(seen[r]).view(2, -1)[head]
                 attended[4 * head: 4 * head + 4] += float(power / powers.sum()) * value
+                believed += float(power / powers.sum()) / 2 * views.probability[r].float()
         expected = encoder.own(own[i]) + attended
-        torch.testing.assert_close(fused[i], expected + encoder.mix(expected))
+        torch.testing.assert_close(fused.feature[i], expected + encoder.mix(expected))
+        torch.testing.assert_close(fused.probability[i], believed)
+
+
+def test_an_encoder_begins_by_believing_both():
+    encoder = FusionEncoder(FusionConfig(width=8, heads=2), OWN, SEEN, 4)
+    own, logits = torch.randn(POINTS, OWN), torch.zeros(4, POINTS)
+    views = make_views([0, 1, 1])
+    views.probability[:] = 0
+    views.probability[:, 2] = 1
+    found = encoder.score(encoder(own, views), logits)
+    assert found.argmax(0)[:2].tolist() == [2, 2]
+    assert (found[:, 2:] == 0).all()
+    logits[3] = 100
+    assert (encoder.score(encoder(own, views), logits).argmax(0) == 3).all()
 
 
 def test_points_without_views_do_not_depend_on_others(encoder):
     own, views = torch.randn(POINTS, OWN), make_views([1, 1, 4])
-    alone = encoder(own, subset(views, slice(0, 0)))
-    together = encoder(own, views)
+    alone = encoder(own, subset(views, slice(0, 0))).feature
+    together = encoder(own, views).feature
     unseen = [0, 2, 3, 5, 6]
     torch.testing.assert_close(together[unseen], alone[unseen])
     assert (together[[1, 4]] - alone[[1, 4]]).abs().amax(1).min() > 1e-3
@@ -68,7 +83,7 @@ def test_points_without_views_do_not_depend_on_others(encoder):
 def test_the_order_of_views_does_not_matter(encoder):
     own, views = torch.randn(POINTS, OWN), make_views([0, 0, 3, 3, 3])
     again = subset(views, [1, 0, 4, 2, 3])
-    torch.testing.assert_close(encoder(own, views), encoder(own, again))
+    torch.testing.assert_close(tuple(encoder(own, views)), tuple(encoder(own, again)))
 
 
 def test_shares_leave_room_for_nothing():
@@ -81,8 +96,10 @@ def test_shares_leave_room_for_nothing():
 
 def test_gradients_reach_points_and_views(encoder):
     own, views = torch.randn(POINTS, OWN, requires_grad=True), make_views([0, 2, 2])
-    encoder.score(encoder(own, views)).square().sum().backward()
-    assert (own.grad != 0).any(1).all()
+    encoder.classify.weight.data.normal_()
+    logits = torch.zeros(4, POINTS, requires_grad=True)
+    encoder.score(encoder(own, views), logits).square().sum().backward()
+    assert (own.grad != 0).any(1).all() and logits.grad is None
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
 
 

@@ -63,9 +63,11 @@ class Student(nn.Module):
         """Return the (M,) best class by name: 'student', and 'fused' where there are views."""
         network = self.network
         hidden = network.hidden(network.cells(batch.image), batch.cell, batch.features)
-        found = {'student': network.score(hidden).argmax(0)}
+        logits = network.score(hidden)
+        found = {'student': logits.argmax(0)}
         if hasattr(self, 'fusion'):
-            found['fused'] = self.fusion.score(self.fusion(hidden, batch.views)).argmax(0)
+            fused = self.fusion(hidden, batch.views)
+            found['fused'] = self.fusion.score(fused, logits).argmax(0)
         return found
 
 
@@ -147,8 +149,8 @@ class DistillationModule(lightning.LightningModule):
         how, student, fusion = self.config.losses, self.student, self.student.fusion
         point = batch.views.point
         seen = fusion.see(batch.views)
-        unified = fusion.fuse(hidden, seen, point)
-        fused = fusion.score(unified)
+        unified = fusion.fuse(hidden, seen, batch.views)
+        fused = fusion.score(unified, logits)
         looked = torch.zeros_like(batch.trust).index_fill(0, point, 1.0)
         rows = looked.nonzero()[:, 0]
         across, between = self._contrasts(hidden, seen, batch)
@@ -156,7 +158,7 @@ class DistillationModule(lightning.LightningModule):
             'fused': self._labels(fused, batch, how.fused_guess),
             'logits': how.logits * logit_distance(logits, fused, looked, how.softness),
             'features': how.features * alignment(
-                student.aim(hidden.index_select(0, rows)), unified[rows]),
+                student.aim(hidden.index_select(0, rows)), unified.feature[rows]),
             'contrast': how.contrast * across,
             'views': how.views * between,
         }

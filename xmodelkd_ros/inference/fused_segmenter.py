@@ -92,8 +92,9 @@ class FusedSegmenter(PointSegmenter):
     def _scores(self, view: RangeView) -> Tensor:
         """Return C x M logits of the fusion encoder."""
         cells = self.network.cells(view.image[None])
-        hidden = self.network.hidden(cells, view.cell, view.features).float()
-        return self._fusion.score(self._fusion(hidden, self._views))
+        hidden = self.network.hidden(cells, view.cell, view.features)
+        fused = self._fusion(hidden.float(), self._views)
+        return self._fusion.score(fused, self.network.score(hidden).float())
 
 
 def load_point_segmenter(

@@ -6,11 +6,15 @@ many views, one or none go through the same sums without padding. Each point ask
 with its 3D feature; a score of 'nothing seen' competes with them, which makes a point without
 views legal and lets the network distrust what it sees. Our reconstruction of xModel-KD's fusion
 encoder, of which only the purpose is known.
+
+The fused logits begin as the student's own plus what the views' probabilities say, so that the
+encoder is a fair teacher from the first step on, and learns what to correct in both.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import nn, Tensor
@@ -22,6 +26,8 @@ from ..errors import ConfigurationError
 SAID = 16
 """Classes whose probabilities a view may give: `labels.ALL_CLASSES[1:]`."""
 _PLACES = 3
+_BELIEF = 6.0
+"""Logit that a view's certainty adds before the encoder has learned anything."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +77,23 @@ class Views:
         return Views(*(tensor.to(device, non_blocking=non_blocking) for tensor in fields))
 
 
+class Fused(NamedTuple):
+    """
+    What is known of M points.
+
+    Parameters
+    ----------
+    feature
+        (M, width) the unified representation.
+    probability
+        (M, SAID) mean of the views' probabilities, each as far as it is believed.
+
+    """
+
+    feature: Tensor
+    probability: Tensor
+
+
 class FusionEncoder(nn.Module):
     """
     Fuse a point's own feature with its views, and label the result.
@@ -102,10 +125,15 @@ class FusionEncoder(nn.Module):
         self.own = nn.Linear(point_features, width)
         self.mix = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
         self.classify = nn.Linear(width, classes)
+        self.believe = nn.Linear(SAID, classes, bias=False)
+        nn.init.zeros_(self.classify.weight)
+        nn.init.zeros_(self.classify.bias)
+        with torch.no_grad():  # channel c usually is class c + 1, as of `labels.POINT_CLASSES`
+            self.believe.weight.copy_(_BELIEF * torch.eye(classes, SAID))
 
-    def forward(self, own: Tensor, views: Views) -> Tensor:
-        """own: M x P. Output: M x width, the unified representation of each point."""
-        return self.fuse(own, self.see(views), views.point)
+    def forward(self, own: Tensor, views: Views) -> Fused:
+        """own: M x P. Output: the unified representation of each point."""
+        return self.fuse(own, self.see(views), views)
 
     def see(self, views: Views) -> Tensor:
         """Return V x width, what each view says."""
@@ -116,24 +144,28 @@ class FusionEncoder(nn.Module):
         said = torch.cat([scaled, 4 * views.probability.float(), places.float()], 1)
         return functional.gelu(self.calm(self.look(said)))
 
-    def fuse(self, own: Tensor, seen: Tensor, point: Tensor) -> Tensor:
-        """own: M x P. seen: V x width. point: V, ascending. Output: M x width."""
+    def fuse(self, own: Tensor, seen: Tensor, views: Views) -> Fused:
+        """own: M x P. seen: V x width, what `see` says of the views."""
+        point = views.point
         query = self._split(self.query(own).index_select(0, point))
         key = self._split(self.key(seen))
         score = (query * key).sum(2) / query.shape[2] ** 0.5
         share = softmax_with_nothing(score.float(), self.nothing(own).float(), point)
         value = (self._split(self.value(seen)).float() * share[:, :, None]).flatten(1)
-        attended = value.new_zeros(len(own), value.shape[1]).index_add(0, point, value)
-        unified = self.own(own) + attended.to(own.dtype)
-        return unified + self.mix(unified)
+        believed = views.probability.float() * share.mean(1, keepdim=True)
+        both = torch.cat([value, believed], 1)
+        attended = both.new_zeros(len(own), both.shape[1]).index_add(0, point, both)
+        unified = self.own(own) + attended[:, :-SAID].to(own.dtype)
+        return Fused(unified + self.mix(unified), attended[:, -SAID:])
 
     def _split(self, x: Tensor) -> Tensor:
         """x: V x width. Output: V x heads x width / heads."""
         return x.view(len(x), self.heads, x.shape[1] // self.heads)
 
-    def score(self, unified: Tensor) -> Tensor:
-        """unified: M x width. Output: classes x M, logits."""
-        return torch.addmm(self.classify.bias[:, None], self.classify.weight, unified.t())
+    def score(self, fused: Fused, logits: Tensor) -> Tensor:
+        """logits: classes x M, of the LiDAR alone, which get no gradient. Output: the same."""
+        change = self.classify(fused.feature) + self.believe(fused.probability)
+        return logits.detach() + change.t()
 
 
 def softmax_with_nothing(score: Tensor, nothing: Tensor, point: Tensor) -> Tensor:
