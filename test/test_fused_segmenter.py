@@ -94,7 +94,7 @@ def test_pictures_change_what_they_show_and_nothing_else(models):
         seen.cloud.points, seen.cloud.intensity, list(seen.views.values()), seen.cloud.stamp)
     shown = project_points(seen.cloud.points, CAMERA_FROM_LIDAR, CAMERA).index
     changed = np.flatnonzero(fused.confidence != alone.confidence)
-    assert len(changed) > 0.5 * len(shown)
+    assert len(changed) > 0.3 * len(shown)
     unseen = np.setdiff1d(np.arange(len(seen.cloud.points)), shown)
     borrowed = np.isin(changed, unseen).mean()  # points outside the profile take a neighbour's
     assert borrowed < 0.2

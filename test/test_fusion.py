@@ -44,9 +44,8 @@ def test_attention_against_a_loop(encoder):
         rows = [r for r in range(6) if int(views.point[r]) == i]
         attended, believed = torch.zeros(8), torch.zeros(SAID)
         for head in range(2):
-            scores = [
-                (encoder.key(seen[r]).view(2, -1)[head] @ query[head]).item() / 4**0.5 for r in rows
-            ]
+            keys = [encoder.key(seen[r]).view(2, -1)[head] for r in rows]
+            scores = [(key @ query[head]).item() / 4**0.5 for key in keys]
             powers = np.exp([*scores, float(nothing[head])])
             for r, power in zip(rows, powers, strict=False):
                 value = encoder.value(seen[r]).view(2, -1)[head]
