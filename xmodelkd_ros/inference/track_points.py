@@ -93,7 +93,8 @@ class TrackPoints:
             self.reset()
         pose = np.eye(4) if fixed_from_lidar is None else fixed_from_lidar
         painted = np.flatnonzero(instance)
-        self._remember(transform_points(pose, points[painted]), instance[painted], tracks, stamp)
+        places = np.ascontiguousarray(transform_points(pose, points[painted]).T)
+        self._remember(places, instance[painted], tracks, stamp)
         held = self._find(points, labels, instance, stamp, pose)
         old = stamp - self._memory['masked'] > self._config.duration * 1e9
         self._memory = self._memory[~old]
@@ -104,12 +105,14 @@ class TrackPoints:
     def _remember(
         self, places: np.ndarray, ids: np.ndarray, tracks: Sequence[Tracks], stamp: int
     ) -> None:
-        """Note where the painted points of each track are."""
-        order = np.argsort(ids, kind='stable')
-        found, first, count = np.unique(ids[order], return_index=True, return_counts=True)
-        if not len(found):
+        """Note where the painted points of each track are: places (3, M), ids (M,)."""
+        if not len(ids):
             return
-        low, high = (way.reduceat(places[order], first) for way in (np.minimum, np.maximum))
+        order = np.argsort(ids, kind='stable')
+        ids, places = ids[order], places[:, order]
+        first = np.flatnonzero(np.diff(ids, prepend=0))
+        found, count = ids[first], np.diff(first, append=len(ids))
+        low, high = (way.reduceat(places, first, 1).T for way in (np.minimum, np.maximum))
         known = {
             int(one): (class_id, score) for t in tracks
             for one, class_id, score in zip(t.track_id, t.class_id, t.score, strict=True)
@@ -155,23 +158,31 @@ class TrackPoints:
         if not len(rows):
             return self._memory[rows]
         free = np.flatnonzero(_IS_THING[labels.label] & (instance == 0))
-        places = transform_points(pose, points[free])
-        x, held = np.ascontiguousarray(places[:, 0]), []
+        places = np.ascontiguousarray(transform_points(pose, points[free]).T)
+        held = []
         for row in rows:
             track = self._memory[row]
             moved = track['velocity'] * ((stamp - track['stamp']) * 1e-9)
             low = track['low'] + moved - self._config.margin
             high = track['high'] + moved + self._config.margin
-            near = np.flatnonzero((x >= low[0]) & (x <= high[0]))
-            near = near[((places[near] >= low) & (places[near] <= high)).all(1)]
+            near = _inside(places, low, high)
             own = free[near]
             suits = SUITS[track['class_id'], labels.label[own]] & (instance[own] == 0)
             if suits.sum() >= FEWEST_POINTS:
                 instance[own[suits]] = track['id']
-                there = places[near[suits]]
-                self._move(np.array([row]), there.min(0)[None], there.max(0)[None], stamp)
+                there = places[:, near[suits]]
+                self._move(np.array([row]), there.min(1)[None], there.max(1)[None], stamp)
                 held.append(row)
         return self._memory[held]
+
+
+def _inside(places: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the columns of places (3, M) between two corners."""
+    near = np.flatnonzero((places[0] >= low[0]) & (places[0] <= high[0]))
+    for axis in (1, 2):
+        place = places[axis, near]
+        near = near[(place >= low[axis]) & (place <= high[axis])]
+    return near
 
 
 def boxes_in_picture(
