@@ -32,10 +32,10 @@ class Extracted:
     """What a drive of the cache says of its teacher."""
 
     feature_size = KEPT
+    manifest = {'class_ids': list(range(1, 17))}  # noqa: RUF012
 
-    def __init__(self, spec):
-        found = make_teacher(spec, 'cpu')
-        self.teacher = {'name': found.name, 'sha256': found.sha256}
+    def __init__(self, teacher):
+        self.teacher = {'name': teacher.name, 'sha256': teacher.sha256}
 
 
 @dataclasses.dataclass
@@ -52,8 +52,8 @@ def models(tmp_path_factory):
     out = tmp_path_factory.mktemp('fused')
     network = EspNetV2(EspNetV2Config(), len(ALL_CLASSES) - 1).eval()
     save_espnetv2(out / 'image.safetensors', network, ALL_CLASSES[1:], {})
-    image = make_image([object(), Extracted(f'espnetv2:{out}/image.safetensors')],
-                       f'{out}/image.safetensors')
+    teacher = make_teacher(f'espnetv2:{out}/image.safetensors', 'cpu')
+    image = make_image(teacher, [object(), Extracted(teacher)])
     student = Student(CONFIG, len(POINT_CLASSES), KEPT)
     for parameter in student.parameters():
         parameter.data.mul_(2)
@@ -129,5 +129,9 @@ def test_a_fused_model_needs_its_own_image_network(models, tmp_path):
     torch.manual_seed(4)
     other = tmp_path / 'other.safetensors'
     save_espnetv2(other, EspNetV2(EspNetV2Config(), 16), ALL_CLASSES[1:], {})
+    teachers = [make_teacher(f'espnetv2:{path}', 'cpu')
+                for path in (other, models / 'image.safetensors')]
     with pytest.raises(ConfigurationError, match='who looked at the drives: espnetv2'):
-        make_image([Extracted(f'espnetv2:{models}/image.safetensors')], str(other))
+        make_image(teachers[0], [Extracted(teachers[1])])
+    small = make_teacher(f'espnetv2:{other}@0.5', 'cpu')
+    assert make_image(small, [Extracted(small)]) is None

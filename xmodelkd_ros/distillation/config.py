@@ -57,8 +57,6 @@ class DistillConfig:
     points: int = setting(8000, 'Points drawn from a sweep, 0 for all.', low=0)
     fraction: float = setting(
         0.0, 'Share of the sweeps whose true labels are used.', low=0, high=1)
-    teacher: str = setting(
-        '', 'Weights of the ESPNetv2 that looked at the drives, to be put into the fused model.')
     start: str = setting('', 'Checkpoint to start from, empty for random weights.')
     labeller: str = setting(
         '', 'Checkpoint that labels what no camera saw (self-training), empty for none.')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .config import DistillConfig
 from .dataset import FrameSource
+from .network_teacher import NetworkTeacher
 from .training import distil
 from ..training.trainer import Watch
 
@@ -23,6 +24,7 @@ def fine_tune(
     config: DistillConfig = FINE_TUNING,
     resume: bool = False,
     watch: Watch | None = None,
+    teacher: NetworkTeacher | None = None,
 ) -> Path:
     """
     Train on labelled sweeps, from a checkpoint on or from scratch.
@@ -45,6 +47,8 @@ def fine_tune(
         Go on from where the last run in `out` stopped.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
+    teacher
+        Who looked at the drives, to be put into the fused model if it is small enough.
 
     Returns
     -------
@@ -53,4 +57,4 @@ def fine_tune(
 
     """
     config = dataclasses.replace(config, start='' if start is None else str(start))
-    return distil(drives, validation, out, config, resume, watch)
+    return distil(drives, validation, out, config, resume, watch, teacher)

@@ -119,18 +119,20 @@ class Pipeline:
         return scores.read_text() if scores.is_file() else ''
 
     def _extract(self, watch: Callable[[int, int], None]) -> None:
-        names = self.config.class_map
-        class_map = load_class_map(names) if names else None
         bags = list(dict.fromkeys([*self.bags, *self.validation]))
         folders = extract(
-            bags, self.out / 'cache', self._teacher(class_map), self.config.extraction,
-            self.config.processes, class_map, watch)
+            bags, self.out / 'cache', self._teacher(), self.config.extraction,
+            self.config.processes, self._class_map(), watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
 
-    def _teacher(self, class_map: Mapping[str, str] | None) -> NetworkTeacher:
+    def _class_map(self) -> Mapping[str, str] | None:
+        path = self.config.class_map
+        return load_class_map(path) if path else None
+
+    def _teacher(self) -> NetworkTeacher:
         config = self.config
-        teacher = make_teacher(config.teacher, config.device, class_map)
+        teacher = make_teacher(config.teacher, config.device, self._class_map())
         if not config.adaptation:
             return teacher
         return adapt_once(
@@ -146,7 +148,9 @@ class Pipeline:
             config.student, start=config.student.start or start,
             labeller=config.student.labeller or start,
             fraction=1.0 if config.simulated else config.student.fraction)
-        distil(drives, self._caches(self.validation), self.out / 'train', student, True, watch)
+        distil(
+            drives, self._caches(self.validation), self.out / 'train', student, True, watch,
+            self._teacher())
 
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""

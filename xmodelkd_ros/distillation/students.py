@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ from torch import nn, Tensor
 
 from .config import DistillConfig
 from .module import DistillationModule, Student
+from .network_teacher import NetworkTeacher
 from .sightings import make_mixing
-from .teacher_classes import id_of_teacher_class
-from .teachers import make_teacher
 from ..config import to_mapping
 from ..errors import CheckpointError, ConfigurationError
 from ..inference.image_features import ImageFeatures
@@ -27,7 +27,7 @@ from ..networks.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from ..networks.espnetv2_weights import load_espnetv2
+from ..networks.espnetv2 import EspNetV2
 from ..networks.point_projection import RangeViewConfig
 
 STUDENT = 'student.safetensors'
@@ -82,34 +82,40 @@ def image_sizes(image: ImageFeatures) -> dict[str, Any]:
     return {'network': to_mapping(image.network.config), 'ids': image.ids}
 
 
-def make_image(drives: Sequence[Any], weights: str) -> ImageFeatures | None:
+def make_image(teacher: NetworkTeacher | None, drives: Sequence[Any]) -> ImageFeatures | None:
     """
-    Return the image network that drives were extracted with, None where none is named.
+    Return the image network that the fused model takes along, None where it cannot.
+
+    Only a single ESPNetv2 at full size is small and simple enough; the fused model of another
+    teacher learns all the same, and runs on what the feature cache holds.
 
     Parameters
     ----------
+    teacher
+        Who looked at the drives, or None.
     drives
         Some of them of the feature cache.
-    weights
-        Of ESPNetv2, one file, as the teacher `espnetv2:<weights>` had them; may be empty.
 
     Raises
     ------
     ConfigurationError
-        If the drive was extracted by another teacher.
+        If another teacher looked at the drives.
 
     """
-    if not weights:
-        return None
     drive = next((drive for drive in drives if hasattr(drive, 'teacher')), None)
-    teacher = make_teacher(f'espnetv2:{weights}', 'cpu')
-    if drive is None or teacher.sha256 != drive.teacher['sha256']:
-        asked = 'nobody' if drive is None else drive.teacher['name']
-        raise ConfigurationError('teacher', weights, f'who looked at the drives: {asked}')
-    network, names = load_espnetv2(weights)
+    if teacher is None or drive is None:
+        return None
+    if teacher.sha256 != drive.teacher['sha256']:
+        raise ConfigurationError(
+            'teacher', teacher.name, f'who looked at the drives: {drive.teacher["name"]}')
+    network = teacher.networks[0].module
+    plain = len(teacher.networks) == 1 and teacher.scales == (1.0,) and teacher.mirrors == (False,)
+    if not plain or not isinstance(network, EspNetV2) or teacher.class_names is None:
+        return None
     kept = make_mixing(network.feature_size, drive.feature_size)
     mixing = torch.eye(network.feature_size) if kept is None else torch.from_numpy(kept)
-    return ImageFeatures(network, id_of_teacher_class(names).tolist(), mixing)
+    ids = drive.manifest['class_ids']
+    return ImageFeatures(copy.deepcopy(network).cpu(), ids, mixing)
 
 
 def load_start(student: Student, path: str) -> None:

@@ -18,6 +18,7 @@ from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
+from .network_teacher import NetworkTeacher
 from .samples import SampleMaker
 from .students import load_start, make_image, save_student, STUDENT
 from ..config import to_mapping
@@ -38,6 +39,7 @@ def distil(
     config: DistillConfig,
     resume: bool = False,
     watch: Watch | None = None,
+    teacher: NetworkTeacher | None = None,
 ) -> Path:
     """
     Train a student of the LiDAR alone, and in mode xmodelkd its fusion encoder.
@@ -57,6 +59,8 @@ def distil(
         Go on from where the last run in `out` stopped, if it came so far.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
+    teacher
+        Who looked at the drives, to be put into the fused model if it is small enough.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def distil(
     width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
     module = DistillationModule(config, POINT_CLASSES, weight, width)
     load_start(module.student, config.start)
-    image = make_image(drives, config.teacher)
+    image = make_image(teacher, drives)
     labeller = PointSegmenter(config.labeller) if config.labeller else None
     samples = DistillationDataset(
         labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
