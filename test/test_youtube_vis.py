@@ -218,3 +218,21 @@ def test_damaged_files_are_refused(damage, message, tmp_path):
 def test_damaged_segmentations_are_refused(segmentation):
     with pytest.raises(BagError, match='segmentation'):
         decode(segmentation, (HEIGHT, WIDTH))
+
+
+def test_the_command_writes_results_for_a_model(tmp_path, capsys):
+    from small_world import write_models
+    from xmodelkd_ros.cli.video_results import main
+
+    _, model = write_models(tmp_path)
+    path = write_fixture(tmp_path, 'ovis', told=False)
+    (tmp_path / 'map.yaml').write_text('giant_panda: rider\n')
+    command = [str(path), '--model', str(model), '--device', 'cpu', '--out',
+               str(tmp_path / 'r' / 'results.json'), '--class-map', str(tmp_path / 'map.yaml')]
+    assert main(command) == 0
+    assert 'tracks in 1 videos' in capsys.readouterr().out
+    rows = json.loads((tmp_path / 'r' / 'results.json').read_text())
+    assert {row['category_id'] for row in rows} <= set(CATEGORIES)
+    (tmp_path / 'map.yaml').write_text('- a list')
+    assert main(command) == 2
+    assert 'a YAML mapping' in capsys.readouterr().err

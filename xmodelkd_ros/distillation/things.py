@@ -55,9 +55,9 @@ class Things:
     Parameters
     ----------
     index
-        (M,) int64 rows of the cloud that are of a thing, increasing.
+        (M,) int32 rows of the cloud that are of a thing, increasing.
     thing
-        (M,) int64 which thing each is of, 0 to K - 1.
+        (M,) int16 which thing each is of, 0 to K - 1.
     votes
         (K, C) int64 points of each thing class id in each thing.
     low, high
@@ -179,7 +179,8 @@ def _summarise(
     low, high = np.full((count, 3), np.inf, np.float32), np.full((count, 3), -np.inf, np.float32)
     np.minimum.at(low, thing, points[index])
     np.maximum.at(high, thing, points[index])
-    return Things(index, thing, votes, low, high, _reach_top(index, thing, points, count))
+    cut = _reach_top(index, thing, points, count)
+    return Things(index.astype(np.int32), thing.astype(np.int16), votes, low, high, cut)
 
 
 def _reach_top(
