@@ -285,6 +285,26 @@ def test_a_killed_run_ends_as_if_nothing_had_been(tmp_path):
         assert all(torch.equal(first.state[n], second.state[n]) for n in first.state)
 
 
+def test_a_stopped_run_goes_on_within_an_epoch(tmp_path):
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def watch(done, total):
+        if done == 5:
+            raise Stop
+
+    drives, held = [MadeDrive(0), MadeDrive(1)], [MadeDrive(2, 1)]
+    settings = config(steps=4, fraction=0.25)
+    distil(drives, held, tmp_path / 'whole', settings)
+    with pytest.raises(Stop):
+        distil(drives, held, tmp_path / 'broken', settings, watch=watch)
+    distil(drives, held, tmp_path / 'broken', settings, resume=True)
+    first, second = (
+        load_checkpoint(tmp_path / out / 'student.safetensors', 'point').state
+        for out in ('whole', 'broken'))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_a_run_of_another_configuration_is_not_gone_on_with(distilled):
     with pytest.raises(ConfigurationError, match=r'rate = 0\.02'):
         distil([MadeDrive(0)], [MadeDrive(2, 1)], distilled[1], config(steps=12, rate=0.02), True)
