@@ -234,6 +234,19 @@ def test_masks_share_no_cell_and_boxes_fit():
     assert bounding_boxes(masks).tolist() == [[3, 2, 9, 6], [6, 4, 12, 8], [0, 0, 0, 0]]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 100_000), st.integers(0, 5))
+def test_a_cell_goes_to_the_most_probable_of_its_masks(seed, count):
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (count, 5, 7)).astype(np.float32)
+    score = random.random(count).astype(np.float32)
+    masks = resolve_overlaps(logits, score)
+    for y, x in np.ndindex(5, 7):
+        probability = score / (1 + np.exp(-logits[:, y, x])) * (logits[:, y, x] > 0)
+        owner = [probability.argmax()] if probability.any() else []
+        assert np.flatnonzero(masks[:, y, x]).tolist() == owner
+
+
 def test_an_empty_mask_paints_nothing_and_has_no_box():
     logits = np.full((2, *GRID), -5.0, np.float32)
     logits[1, 2:6, 3:9] = 5

@@ -26,10 +26,12 @@ def resolve_overlaps(logits: np.ndarray, score: np.ndarray) -> np.ndarray:
 
     """
     inside = logits > 0
-    if len(logits) < 2:
-        return inside
-    strength = np.where(inside, score[:, None, None] / (1 + np.exp(-np.abs(logits))), -1)
-    return inside & (strength.argmax(0) == np.arange(len(logits))[:, None, None])
+    contested = inside.sum(0, dtype=np.int16) > 1  # only there is something to settle
+    rivals = logits[:, contested]  # Q x P
+    if rivals.shape[1]:
+        strength = np.where(rivals > 0, score[:, None] / (1 + np.exp(-np.abs(rivals))), -1)
+        inside[:, contested] &= strength.argmax(0) == np.arange(len(logits))[:, None]
+    return inside
 
 
 def paint_instances(
