@@ -153,6 +153,7 @@ class DistillationModule(lightning.LightningModule):
         fused = fusion.score(unified, logits)
         looked = torch.zeros_like(batch.trust).index_fill(0, point, 1.0)
         rows = looked.nonzero()[:, 0]
+        looked = looked * self.weight[fused.argmax(0)]  # or frequent classes drown the rare
         across, between = self._contrasts(hidden, seen, batch)
         return {
             'fused': self._labels(fused, batch, how.fused_guess),

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 import yaml
 
 from .config import DistillConfig
-from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place
+from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place, StepLoader
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .network_teacher import NetworkTeacher
@@ -99,7 +99,7 @@ def distil(
 
     workers = config.run.workers
     fit(
-        module, DataLoader(samples, None, num_workers=workers),
+        module, StepLoader(samples, None, num_workers=workers),
         DataLoader(held, None, num_workers=workers), config.run, out, 'miou', export,
         to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(), watch,
     )
