@@ -61,16 +61,26 @@ class Row:
     guess: GuessConfig = GuessConfig()
     adapted: bool = True
     itself: bool = True
+    kept: float = 0.0
     layers: str = 'head'
     mode: str = 'none'
 
 
-OWN = GuessConfig(other_instants=False, carried=False)
+    @property
+    def guesses(self) -> str:
+        """Return a name for what its labels depend on."""
+        parts = {
+            'adapted': self.adapted, 'carried': self.guess.carried, 'itself': self.itself}
+        return '-'.join(['teacher', *(name for name, is_on in parts.items() if is_on)])
+
+
+OWN = GuessConfig(carried=False)
 ROWS = {row.name: row for row in (
     Row('own pictures, teacher as it is', OWN, adapted=False, itself=False),
     Row('own pictures', OWN, itself=False),
     Row('carried along the poses', itself=False),
     Row('with self-training'),
+    Row('averaged with its start', kept=0.5),
     Row('all layers, with simulated sweeps', layers='all'),
     Row('with xModel-KD', layers='all', mode='xmodelkd'),
 )}
@@ -87,7 +97,11 @@ class Judge:
         for name, found in self.frames.items():
             teacher = drives.teacher(name, looks=LOOKS)
             for true in found:
-                self._reference[name + true.name] = paint(teacher, true, True)
+                path = drives.out / 'reference' / name / f'{true.name}.npy'
+                if not path.is_file():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    np.save(path, paint(teacher, true, True))
+                self._reference[name + true.name] = np.load(path)
 
     def scores(self, labellers: Sequence[tuple[Labeller, set[str]]]) -> dict[str, float]:
         """Return the scores of labellers, each on the frames whose names it is given."""
@@ -99,9 +113,10 @@ class Judge:
                     if true.name in names:
                         self._add(name, true, labeller(true), boxes, street)
             found |= {
-                f'{name}.vehicle': boxes.vehicle_iou, f'{name}.person': boxes.person_iou,
-                f'{name}.miou': street.mean_iou,
-                **{f'{name}.{row.name}': float(iou)
+                f'{name}.boxes.vehicle': boxes.vehicle_iou,
+                f'{name}.boxes.person': boxes.person_iou,
+                f'{name}.street.mean': street.mean_iou,
+                **{f'{name}.street.{row.name}': float(iou)
                    for row, iou in zip(street.classes, street.iou, strict=True)},
             }
         return found
@@ -178,7 +193,8 @@ class Students:
         if row.itself:
             drives.append(self._guessed(self._lidar_only(), row, 'sweeps', start))
         if row.layers == 'head':
-            train_head(start, drives, out / STUDENT, HeadConfig(steps=self._options.steps))
+            config = HeadConfig(steps=self._options.steps, kept=row.kept)
+            train_head(start, drives, out / STUDENT, config)
         else:
             self._train_all(row, start, drives, out)
         (out / 'done').touch()
@@ -197,7 +213,7 @@ class Students:
 
     def _guessed(self, drive: FrameSource, row: Row, name: str, start: Path) -> FrameSource:
         """Return a drive with guessed labels, which are written as label files once."""
-        folder = self._out / 'guesses' / start.parent.name / row.name / name
+        folder = self._out / 'guesses' / start.parent.name / row.guesses / name
         segmenter = PointSegmenter(start)
         files = LabelFolder(folder, POINT_CLASSES, 'own', segmenter.sha256)
         if not files.holds('done', 0):
@@ -276,8 +292,10 @@ def student(path: Path) -> Labeller:
 
 def table(found: dict[str, dict[str, float]]) -> str:
     """Return table B."""
-    keys = [f'{name}.{score}' for name in EVERY for score in ('vehicle', 'person', 'miou')]
-    headers = ('labels by', *(f'{key.replace(".", " ")} [%]' for key in keys))
+    kinds = {'boxes.vehicle': 'vehicle', 'boxes.person': 'person', 'street.mean': 'mIoU'}
+    keys = [f'{name}.{kind}' for name in EVERY for kind in kinds]
+    headers = ('labels by', *(
+        f'{name} {kind} [%]' for name in ('frames', '0001') for kind in kinds.values()))
     return format_table(
         headers, [(name, *(100 * row[key] for key in keys)) for name, row in found.items()])
 
@@ -292,7 +310,7 @@ def main() -> None:
                         help='simulated drives of the same sensor, as bags or arrays')
     parser.add_argument('--start', type=Path,
                         default=ROOT / 'models/point_hdl64e_simulated.safetensors')
-    parser.add_argument('--rows', nargs='*', default=list(ROWS)[:4], choices=list(ROWS))
+    parser.add_argument('--rows', nargs='*', default=list(ROWS)[:5], choices=list(ROWS))
     parser.add_argument('--steps', type=int, default=200)
     parser.add_argument('--final', choices=list(ROWS), help='row to train on all data at last')
     options = parser.parse_args()

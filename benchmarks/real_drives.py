@@ -70,11 +70,11 @@ class RealDrives:
     """
 
     def __init__(self, out: Path, weights: list[Path]) -> None:
-        self._out, self._weights = out, weights
+        self.out, self._weights = out, weights
 
     def bag(self, name: str) -> Path:
         """Return a drive as a bag."""
-        path = self._out / 'bags' / name
+        path = self.out / 'bags' / name
         if not path.exists():
             config = KittiConfig(cameras=('02',), images='jpeg')
             recording = read_kitti(source(name), config)
@@ -83,7 +83,7 @@ class RealDrives:
 
     def sweeps(self) -> Path:
         """Return a bag of the sweeps without pictures, a second apart."""
-        path, stamp = self._out / 'bags' / 'sweeps', START
+        path, stamp = self.out / 'bags' / 'sweeps', START
         if not path.exists():
             folders = sorted((source('frames').parent / 'lidar_only').iterdir())
             with BagWriter(path, StorageConfig().storage) as bag:
@@ -114,7 +114,7 @@ class RealDrives:
         teacher = make_teacher(f'espnetv2:{files}@{scales}{flip}')
         if not adapted:
             return teacher
-        path = self._out / 'teachers' / f'{name}@{scales}{flip}.safetensors'
+        path = self.out / 'teachers' / f'{name}@{scales}{flip}.safetensors'
         return adapt_once(teacher, [self.bag(name)], 0.5, 24, path)
 
     def cache(self, name: str, adapted: bool = True) -> CachedDistillationDrive:
@@ -122,7 +122,7 @@ class RealDrives:
         config = ExtractionConfig(
             rectified=(CAMERA,), distance=DISTANCE.get(name, 1.0),
             instants=(-12, -6, -3, 3, 6, 12), features=32)
-        out = self._out / ('cache' if adapted else 'cache_plain')
+        out = self.out / ('cache' if adapted else 'cache_plain')
         (folder,) = extract([self.bag(name)], out, self.teacher(name, adapted), config)
         return CachedDistillationDrive(folder)
 

@@ -23,6 +23,7 @@ from xmodelkd_ros.labels import POINT_CLASSES, SKY
 from xmodelkd_ros.networks.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from xmodelkd_ros.networks.norm_adaptation import adapt_norms, batch_norms
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
+from xmodelkd_ros.records import PointLabels
 from xmodelkd_ros.training.point_training import range_view
 
 SMALL = PointNetworkConfig(fold=4, channels=(8, 8, 8), blocks=(1, 1, 1), head=8)
@@ -55,13 +56,14 @@ def slow_settle(label, confidence, student, student_confidence):
 def test_who_is_believed_is_as_the_rule_says(points):
     columns = [np.array(column) for column in zip(*points, strict=True)]
     label, confidence, said, sure = columns
-    got = settle(label.astype(np.uint16), confidence, said.astype(np.uint16), sure, CONFIG)
+    got = settle(
+        label.astype(np.uint16), confidence, PointLabels(said.astype(np.uint16), sure), CONFIG)
     assert got.tolist() == [slow_settle(*point) for point in points]
 
 
 def test_without_a_student_silence_stays_silence():
     label = np.array([0, 1, 4, SKY.id], np.uint16)
-    got = settle(label, np.array([0, 0.9, 0.2, 0.9]), None, None, CONFIG)
+    got = settle(label, np.array([0, 0.9, 0.2, 0.9]), None, CONFIG)
     assert got.tolist() == [0, 1, 0, 0]
 
 
@@ -93,7 +95,7 @@ def test_carrying_adds_labels_and_a_student_adds_more(student):
     np.testing.assert_array_equal(first, np.where(confidence >= own.floor, label, 0))
 
 
-def test_only_the_pictures_of_the_own_instant_count_where_others_shall_not():
+def test_of_a_point_that_is_seen_the_own_instant_is_believed():
     class Later(MadeDrive):
         def frame(self, index):
             frame = super().frame(index)
@@ -101,7 +103,7 @@ def test_only_the_pictures_of_the_own_instant_count_where_others_shall_not():
             return dataclasses.replace(frame, views=dataclasses.replace(frame.views, names=names))
 
     drive = Later(5)
-    config = GuessConfig(other_instants=False, carried=False, floor=0.0)
+    config = GuessConfig(carried=False, floor=0.0)
     frame = drive.frame(0)
     (label, *_) = guess_labels(drive, None, config)
     own = frame.views.view == 0

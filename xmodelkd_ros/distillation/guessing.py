@@ -1,10 +1,11 @@
 """
 Guessed labels of whole sweeps: what the teacher says from anywhere, and the student of the rest.
 
-The teacher is heard where a picture shows a point, in the sweep's own instant or in another one,
-then where the drive's static map has its votes (`carrying`), and the student where the teacher is
-silent: behind the vehicle, and on sweeps without pictures. Where both speak and differ, the
-teacher must be surer: its masks bleed over edges, where the student knows the shapes.
+The teacher is heard where a picture of the sweep's own instant shows a point, then where the
+drive's static map has its votes (`carrying`) for what cannot move: in traffic the map keeps trails
+of what has. The student is heard where the teacher is silent: behind the vehicle, and on sweeps
+without pictures. Where both speak and differ, the teacher must be surer: its masks bleed over
+edges, where the student knows the shapes.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from .records import DistillationFrame, PointViews
 from ..config import setting
 from ..evaluation.street_classes import STREET_FROM_ID
 from ..inference.point_segmenter import PointSegmenter
-from ..labels import SKY
+from ..labels import ALL_CLASSES, SKY
+from ..records import PointLabels
 
 _OTHER_INSTANT = re.compile(r'[+-]\d+$')
 """End of the name of a view, see `point_views.view_names`."""
+
+_CAN_MOVE = np.array([row.is_thing for row in ALL_CLASSES])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,6 @@ class GuessConfig:
         0.8, 'the same where the student says something else', low=0, high=1)
     student_floor: float = setting(
         0.7, 'confidence from which the student is believed', low=0, high=1)
-    other_instants: bool = setting(True, 'whether pictures of other instants count')
     carried: bool = setting(True, 'whether votes are carried along the poses')
     carry: CarryConfig = setting(CarryConfig(), 'how')
 
@@ -65,23 +68,19 @@ def guess_labels(
     maps = vote_maps(drive, config.carry) if config.carried else {}
     for index in range(len(drive)):
         frame = drive.frame(index)
-        if not config.other_instants:
-            frame = _of_own_instant(frame)
-        votes = point_probabilities(frame)
-        silent = ~votes.any(1)
+        label, confidence = labels_from_votes(point_probabilities(_of_own_instant(frame)))
         if maps:
-            votes[silent] = read_votes(frame, maps)[silent]
-        label, confidence = labels_from_votes(votes)
-        if student is None:
-            yield settle(label, confidence, None, None, config)
-        else:
+            carried, sure = labels_from_votes(read_votes(frame, maps))
+            heard = (label == 0) & ~_CAN_MOVE[carried]
+            label, confidence = np.where(heard, carried, label), np.where(heard, sure, confidence)
+        said = None
+        if student is not None:
             said = student(frame.cloud.points, frame.cloud.intensity)
-            yield settle(label, confidence, said.label, said.confidence, config)
+        yield settle(label, confidence, said, config)
 
 
 def settle(
-    label: np.ndarray, confidence: np.ndarray, student: np.ndarray | None,
-    student_confidence: np.ndarray | None, config: GuessConfig,
+    label: np.ndarray, confidence: np.ndarray, student: PointLabels | None, config: GuessConfig
 ) -> np.ndarray:
     """
     Return who is right, as labels (N,) uint16, 0 where nobody is sure.
@@ -90,20 +89,20 @@ def settle(
     ----------
     label, confidence
         (N,) of the teacher, 0 where it is silent.
-    student, student_confidence
-        (N,) of the student, or None.
+    student
+        What it says, or None.
     config
         Who is believed when.
 
     """
     label = np.where(label == SKY.id, 0, label).astype(np.uint16)
-    if student is None or student_confidence is None:
+    if student is None:
         return np.where(confidence >= config.floor, label, 0).astype(np.uint16)
-    differ = STREET_FROM_ID[label] != STREET_FROM_ID[student]
+    differ = STREET_FROM_ID[label] != STREET_FROM_ID[student.label]
     floor = np.where(differ, config.differing_floor, config.floor)
     believed = np.where(confidence >= floor, label, 0)
-    alone = (label == 0) & (student_confidence >= config.student_floor)
-    return np.where(alone, student, believed).astype(np.uint16)
+    alone = (label == 0) & (student.confidence >= config.student_floor)
+    return np.where(alone, student.label, believed).astype(np.uint16)
 
 
 def _of_own_instant(frame: DistillationFrame) -> DistillationFrame:
