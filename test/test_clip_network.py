@@ -1,5 +1,6 @@
 """The clip network: what it starts as, what it must not see, and its cost in memory."""
 
+import numpy as np
 import pytest
 from test_networks_video import SMALL
 import torch
@@ -59,24 +60,28 @@ def test_further_queries_of_the_frames_stay_out_of_the_clip(network, images):
 
 
 @torch.inference_mode()
-def test_an_untrained_clip_reads_the_tokens_that_look_like_its_start(network, images):
-    """Corrections start at zero: a mask of a clip is a mix of those of its tokens."""
-    _, pixels, tokens, clip = network(images, LENGTH)
-    joined = tokens.queries.embedding.unflatten(0, (2, LENGTH))
-    for b in range(2):
-        start = network.start(QueryOutput(*(
-            v.unflatten(0, (2, LENGTH)).flatten(1, 2)[b][None] for v in tokens.queries)))[0]
-        for frame in range(LENGTH):
-            row = b * LENGTH + frame
-            score = tokens.queries.class_logits[row].amax(1).sigmoid().log()
-            alike = 15 * joined[b].flatten(0, 1)[start] @ joined[b, frame].T + score
-            torch.testing.assert_close(clip.reading[row, :, :-1], alike, atol=1e-3, rtol=1e-3)
-            share = alike.softmax(1)
-            torch.testing.assert_close(
-                clip.queries.kernel[row], share @ tokens.queries.kernel[row], atol=1e-3, rtol=1e-3)
-            presence = alike.logsumexp(1) - 7
-            torch.testing.assert_close(clip.presence[row], presence, atol=1e-3, rtol=1e-3)
-    assert mask_logits(clip.queries, pixels).shape == (2 * LENGTH, 5, 32, 48)
+def test_an_untrained_clip_reads_by_looks_score_and_place(network, images):
+    """Corrections start at zero: the reading is a formula, and a mask is that of its token."""
+    _, pixels, tokens, clip = network(images[:LENGTH], LENGTH)
+    flat = QueryOutput(*(v.flatten(0, 1) for v in tokens.queries))
+    start = network.start(QueryOutput(*(v[None] for v in flat)))[0].tolist()
+    size = flat.log_size.exp().mean(1)
+    for frame in range(LENGTH):
+        logits = torch.zeros(5, 6)
+        for n, k in np.ndindex(5, 6):
+            first, token = start[n], 6 * frame + k
+            away = (flat.center[first] - flat.center[token]).norm() / (size[first] + size[token])
+            stride = away / (1 + abs(first // 6 - frame))
+            logits[n, k] = (
+                15 * flat.embedding[first] @ flat.embedding[token]
+                + flat.class_logits[token].max().sigmoid().log() - 0.5 * (1 + stride**2).log())
+        logits = logits + (logits - logits.exp().sum(0).log())
+        torch.testing.assert_close(clip.reading[frame, :, :-1], logits, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            clip.queries.kernel[frame], tokens.queries.kernel[frame][logits.argmax(1)])
+        presence = logits.exp().sum(1).log() - 8
+        torch.testing.assert_close(clip.presence[frame], presence, atol=1e-3, rtol=1e-3)
+    assert mask_logits(clip.queries, pixels).shape == (LENGTH, 5, 32, 48)
 
 
 def test_starts_are_well_scored_and_different(network):

@@ -31,8 +31,8 @@ from ..records import Tracks
 class ClipWindowConfig:
     """How a sequence is cut into windows, and what of them counts."""
 
-    length: int = setting(10, 'images of a window', low=2, high=60)
-    overlap: int = setting(5, 'images that neighbouring windows share', low=1, high=59)
+    length: int = setting(5, 'images of a window', low=2, high=60)
+    overlap: int = setting(3, 'images that neighbouring windows share', low=1, high=59)
     min_score: float = setting(0.2, 'instances below this score are dropped', low=0.0, high=1.0)
     min_visible: float = setting(
         0.6, 'part of its masks that an instance must keep beside better ones', low=0.0, high=1.0)

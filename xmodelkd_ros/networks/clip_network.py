@@ -6,8 +6,8 @@ best queries of every frame are the tokens of a clip. Clip queries start at toke
 be learned from nothing), look at one another and at all tokens, and end as one query per instance
 and clip, with one class and one embedding. In each frame a clip query reads the token of its
 instance, or none where the instance is not seen; kernel and place of its mask there are those of
-the token, corrected by what the clip knows. Each correction starts at zero: over a trained
-per-frame network the clip network begins as a plain vote of the frames.
+the likeliest token, corrected by what the clip knows. Each correction starts at zero: over a
+trained per-frame network the clip network begins as a plain vote of the frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .clip_output import ClipOutput, FrameTokens, take
+from .clip_output import ClipOutput, FrameTokens, strides, take
 from .video_backbone import STRIDE
 from .video_decoder import DecoderLayer, position_encoding
 from .video_masks import PixelOutput, QueryOutput
@@ -76,11 +76,13 @@ class ClipNetwork(nn.Module):
         self.mask_head = nn.Linear(width, config.frame.kernel + 1 + 4)
         self.sharpness = nn.Parameter(torch.tensor(15.0))
         self.preference = nn.Parameter(torch.tensor(1.0))
+        self.nearness = nn.Parameter(torch.tensor(0.5))
+        self.rivalry = nn.Parameter(torch.tensor(1.0))
         for head in (self.class_head, self.embedding_head, self.read, self.mask_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         nn.init.zeros_(self.absence_head.weight)
-        nn.init.constant_(self.absence_head.bias, 7.0)
+        nn.init.constant_(self.absence_head.bias, 8.0)
 
     def forward(
         self, images: torch.Tensor, length: int, extra_peaks: torch.Tensor | None = None
@@ -135,7 +137,8 @@ class ClipNetwork(nn.Module):
         query = self.norm(query)
         embedding = take(clip.queries.embedding, start) + self.embedding_head(query).float()
         embedding = F.normalize(embedding, dim=-1)
-        reading = self._read(query, embedding, clip, keys, length)
+        away = self.nearness * strides(clip.queries, start, length)
+        reading = self._read(query, embedding, clip, keys, away)
         return self._describe(query, embedding, reading, tokens)
 
     @torch.no_grad()
@@ -172,16 +175,18 @@ class ClipNetwork(nn.Module):
         embedding: torch.Tensor,
         clip: FrameTokens,
         keys: torch.Tensor,
-        length: int,
+        away: torch.Tensor,
     ) -> torch.Tensor:
-        """Return B L x N x (K + 1) logits. query: B x N x D. keys: B x L K x D."""
+        """Return B L x N x (K + 1) logits. query: B x N x D. keys: B x L K x D. away: of K."""
         alike = self.sharpness * embedding @ clip.queries.embedding.transpose(1, 2)
         learned = self.reader(query) @ self.read(keys).transpose(1, 2)  # B x N x L K
         score = F.logsigmoid(clip.queries.class_logits.amax(2))[:, None]  # of two alike the better
         logits = alike + self.preference * score + learned.float() / query.shape[-1] ** 0.5
-        logits = logits.unflatten(2, (length, -1)).transpose(1, 2)  # B x L x N x K
-        absence = self.absence_head(query).float()[:, None].expand(-1, length, -1, -1)
-        return torch.cat((logits, absence), 3).flatten(0, 1)
+        length = len(away) // len(query)
+        logits = logits.unflatten(2, (length, -1)).transpose(1, 2).flatten(0, 1) - away
+        logits = logits + self.rivalry * logits.log_softmax(1)  # a token has one reader
+        absence = self.absence_head(query).float().repeat_interleave(length, 0)
+        return torch.cat((logits, absence), 2)  # B L x N x (K + 1)
 
     def _describe(
         self,
@@ -192,10 +197,9 @@ class ClipNetwork(nn.Module):
     ) -> ClipOutput:
         """query, embedding: B x N. reading: B L x N x (K + 1). tokens: B L x K."""
         length = len(reading) // len(query)
-        share = reading[..., :-1].softmax(-1)
-        with torch.autocast(share.device.type, enabled=False):  # positions need all their digits
-            read = QueryOutput(*(share @ value.float() for value in tokens.queries))  # B L x N
-            hidden = share @ tokens.hidden
+        best = reading[..., :-1].argmax(-1)  # a mean of places would be a place between instances
+        read = QueryOutput(*(take(value, best) for value in tokens.queries))  # B L x N
+        hidden = take(tokens.hidden, best)
         spread = query.repeat_interleave(length, 0)  # B L x N x D
         detail = F.relu(self.mask_trunk(torch.cat((spread, hidden), 2)))
         sizes = (self.config.frame.kernel + 1, 2, 2)

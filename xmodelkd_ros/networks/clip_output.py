@@ -51,3 +51,36 @@ def clip_mask_logits(clip: ClipOutput, pixels: PixelOutput) -> torch.Tensor:
 def take(value: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Return value[b, index[b]]. value: B x M x ... index: B x N. Output: B x N x ..."""
     return value[torch.arange(len(index), device=index.device)[:, None], index]
+
+
+@torch.no_grad()
+def strides(tokens: QueryOutput, start: torch.Tensor, length: int) -> torch.Tensor:
+    """
+    Return how implausible it is that an instance at one token moves to another: log(1 + s^2).
+
+    s is the distance of the two in their sizes, by the number of frames from one to the other,
+    plus one.
+
+    Parameters
+    ----------
+    tokens
+        B x L K.
+    start
+        B x N, which of them.
+    length
+        L.
+
+    Returns
+    -------
+    torch.Tensor
+        B L x N x K.
+
+    """
+    count = tokens.center.shape[1] // length
+    size = tokens.log_size.exp().mean(2)  # B x L K
+    away = (take(tokens.center, start)[:, :, None] - tokens.center[:, None]).norm(dim=3)
+    away = away / (take(size, start)[:, :, None] + size[:, None])  # B x N x L K
+    frame = torch.arange(length, device=start.device).repeat_interleave(count)
+    gap = (frame[start][..., None] - frame).abs()
+    stride = (away / (1 + gap)).square().log1p()
+    return stride.unflatten(2, (length, count)).transpose(1, 2).flatten(0, 1)
