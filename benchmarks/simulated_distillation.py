@@ -5,9 +5,9 @@ Table A: what distillation is worth on simulated drives, by share of labelled sw
 
 Simulates the drives, extracts the teacher's features, trains every cell and writes
 `benchmarks/results/simulated_distillation.{md,json}`. What is there already is kept: the same
-command goes on after an interruption. Every row has the same network, steps and labels; the
-learning rate of each method is the best of one grid by the validation drives, for the first seed
-at `RATE_FRACTION` of the labels; test drives are looked at once, after that choice.
+command goes on after an interruption. Every row has the same network, steps, labels and learning
+rate: the one that is best for the LiDAR alone on the validation drives, for the first seed at
+`RATE_FRACTION` of the labels. Test drives are looked at once, after that choice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from distillation_cells import (
     DRIVES,
     EXTRACTION,
     FRACTIONS,
-    METHODS,
     RATE_FRACTION,
     RATES,
     SIMULATION,
@@ -51,8 +50,9 @@ REPORT = """# Table A: distillation on simulated drives
 mIoU over 15 classes on {tested} sweeps of simulated test drives, all labelled points within the
 sensor's profile, mean +- standard deviation over (seeds). {sweeps} sweeps to learn from, of which
 the given share has labels; every row has the same network and {steps} steps of 2 sweeps; the seed
-changes weights, order and which sweeps have labels. Rate: the better of {rates} on validation
-drives, at {fraction:g} % of the labels. Seeds, sizes and versions: `simulated_distillation.json`.
+changes weights, order and which sweeps have labels. The learning rate of all rows is the one of
+{rates} that is best for the LiDAR alone on the validation drives, at {fraction:g} % of the labels.
+Seeds, sizes and versions: `simulated_distillation.json`.
 
 ```
 {table}
@@ -80,7 +80,7 @@ def scores_of(
     bench: Bench, method: str, which: str, fraction: float, seeds: Sequence[int]
 ) -> list[float]:
     """Return the mIoU in percent on the test drives of each seed that is done."""
-    rate = bench.rate('ours' if method in ABLATIONS else method, seeds[0])
+    rate = bench.rate(seeds[0])
     found = [bench.read(Cell(method, fraction, rate, seed), 'test') for seed in seeds]
     return [100 * scores[which]['miou'] for scores in found if scores]
 
@@ -91,14 +91,14 @@ def tabulate(bench: Bench, seeds: Sequence[int]) -> tuple[str, list[dict[str, An
     base = {f: scores_of(bench, 'lidar', 'student', f, seeds) for f in fractions}
     plain, rows = [], []
     for name, method, which in ROWS:
-        row: list[Any] = [name, f'{bench.rate(method, seeds[0]):g}']
+        row: list[Any] = [name]
         for fraction in fractions:
             scores = scores_of(bench, method, which, fraction, seeds)
             gain = _gain(scores, base[fraction])
             row += [_spread(scores), '-' if gain is None else f'{gain:+.1f}']
             plain.append({'row': name, 'fraction': fraction, 'miou': scores, 'gain': gain})
         rows.append(row)
-    headers = ['row', 'rate']
+    headers = ['row']
     for fraction in fractions:
         headers += [f'{100 * fraction:g} % labels [mIoU %]', 'gain']
     return format_table(headers, rows), plain
@@ -176,7 +176,7 @@ def main(args: Sequence[str] | None = None) -> int:
     bench.simulate()
     bench.extract(options.teacher)
     first = options.seeds[0]
-    trials = [Cell(m, RATE_FRACTION, rate, first) for rate in RATES for m in METHODS]
+    trials = [Cell('lidar', RATE_FRACTION, rate, first) for rate in RATES]
     _each(bench.train, trials, options.processes)
     cells = list(chosen_cells(bench, options.seeds))
     _each(bench.train, cells, options.processes)
