@@ -19,11 +19,9 @@ from .assignment import associate
 from .image_boxes import bounding_boxes, near, overlaps
 from .instance_masks import paint_instances, resolve_overlaps
 from .track_ids import next_id
+from .track_memory import memory_type, MOMENTA
 from ..config import setting
-from ..labels import ALL_CLASSES
 from ..records import Detections, Tracks
-
-_MOMENTA = np.array([0.0, 0.6, 0.9], np.float32)[:, None]  # recent, short, long memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time; ids go on."""
-        self._memory = np.empty(0, _memory_type(0))
+        self._memory = np.empty(0, memory_type(0))
         self._stamp: int | None = None
 
     @property
@@ -113,7 +111,7 @@ class Tracker:
         self._stamp = stamp
         seen, boxes = self._select(detections)
         if seen.embedding.shape[1] != self._memory['bank'].shape[2]:
-            self._memory = np.empty(0, _memory_type(seen.embedding.shape[1]))
+            self._memory = np.empty(0, memory_type(seen.embedding.shape[1]))
         track = self._associate(seen, boxes, stamp)
         self._refresh(seen, boxes, track, stamp)
         track = self._give_birth(seen, boxes, track, stamp)
@@ -174,7 +172,7 @@ class Tracker:
         found = np.flatnonzero(track >= 0)
         rows = track[found]
         memory = self._memory[rows]
-        bank = _MOMENTA * memory['bank'] + (1 - _MOMENTA) * seen.embedding[found, None]
+        bank = MOMENTA * memory['bank'] + (1 - MOMENTA) * seen.embedding[found, None]
         memory['bank'] = bank / np.maximum(np.linalg.norm(bank, axis=2, keepdims=True), 1e-6)
         memory['votes'] *= 0.95
         memory['votes'][np.arange(len(rows)), seen.class_id[found]] += seen.score[found]
@@ -234,27 +232,6 @@ class Tracker:
             latest = np.argsort(-memory['stamp'], kind='stable')[: self._config.max_tracks]
             memory = memory[np.sort(latest)]
         self._memory = memory
-
-
-def _memory_type(embedding: int) -> np.dtype[np.void]:
-    """
-    Return the type of a remembered track; id 0 is a track that is not confirmed yet.
-
-    `stamp` is when it was last seen, `placed` when its box was last known: seen or held, ns.
-    """
-    return np.dtype(
-        [
-            ('id', np.uint16),
-            ('bank', np.float32, (len(_MOMENTA), embedding)),
-            ('box', np.float32, 4),
-            ('stamp', np.int64),
-            ('placed', np.int64),
-            ('hits', np.int64),
-            ('sure', bool),
-            ('score', np.float32),
-            ('votes', np.float32, len(ALL_CLASSES)),
-        ]
-    )
 
 
 def _take(detections: Detections, rows: np.ndarray) -> Detections:
