@@ -27,7 +27,7 @@ from xmodelkd_ros.distillation.guessing import guess_labels, GuessConfig
 from xmodelkd_ros.distillation.head_training import HeadConfig, train_head
 from xmodelkd_ros.distillation.labelled_drives import AnnotatedDrive, LidarDrive
 from xmodelkd_ros.distillation.sightings import Answer
-from xmodelkd_ros.distillation.student_adaptation import adapt_student
+from xmodelkd_ros.distillation.student_adaptation import adapt_student, average_students
 from xmodelkd_ros.distillation.students import STUDENT
 from xmodelkd_ros.distillation.teacher_classes import id_of_teacher_class
 from xmodelkd_ros.distillation.teachers import Teacher
@@ -61,7 +61,7 @@ class Row:
     guess: GuessConfig = GuessConfig()
     adapted: bool = True
     itself: bool = True
-    kept: float = 0.0
+    averaged: bool = False
     layers: str = 'head'
     mode: str = 'none'
 
@@ -80,7 +80,7 @@ ROWS = {row.name: row for row in (
     Row('own pictures', OWN, itself=False),
     Row('carried along the poses', itself=False),
     Row('with self-training'),
-    Row('averaged with its start', kept=0.5),
+    Row('averaged with its start', averaged=True),
     Row('all layers, with simulated sweeps', layers='all'),
     Row('with xModel-KD', layers='all', mode='xmodelkd'),
 )}
@@ -174,26 +174,32 @@ class Students:
         row
             What it learns from.
         name
-            Folder of the run.
+            Of the run, beside that of the row.
         frames
             Numbers of the single frames that it may learn from.
         everything
             Whether it may learn from drive 0001.
 
         """
-        out = self._out / 'runs' / name
+        out = self._out / 'runs' / f'{row.name}, {name}'
         if (out / 'done').is_file():
             return out / STUDENT
         start = self.adapt(everything)
+        if row.averaged:
+            trained = self.train(ROWS['with self-training'], name, frames, everything)
+            average_students(start, trained, 0.5, out / STUDENT)
+            (out / 'done').touch()
+            return out / STUDENT
         names = ['drive_0052', 'cropped', 'frames', *(['drive_0001'] if everything else [])]
         drives: list[FrameSource] = []
         for drive in names:
             guessed = self._guessed(self._drives.cache(drive, row.adapted), row, drive, start)
             drives.append(Some(guessed, frames) if drive == 'frames' else guessed)
         if row.itself:
-            drives.append(self._guessed(self._lidar_only(), row, 'sweeps', start))
+            sweeps = self._guessed(self._lidar_only(), row, 'sweeps', start)
+            drives.append(Some(sweeps, range(0, len(sweeps), 2)))
         if row.layers == 'head':
-            config = HeadConfig(steps=self._options.steps, kept=row.kept)
+            config = HeadConfig(steps=self._options.steps)
             train_head(start, drives, out / STUDENT, config)
         else:
             self._train_all(row, start, drives, out)
@@ -262,13 +268,13 @@ def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[s
     note('adapted to other sweeps', lambda: [(student(students.adapt(False)), {*names, *others})])
     for row in (ROWS[name] for name in options.rows):
         note(row.name, lambda r=row: [
-            (student(students.train(r, f'{r.name}, fold {number}', fold, False)),
+            (student(students.train(r, f'fold {number}', fold, False)),
              {*(name for i, name in enumerate(names) if i not in fold),
               *(others if number == 0 else ())})
             for number, fold in enumerate(folds)
         ])
     if options.final:
-        students.train(ROWS[options.final], 'final', range(len(names) + 1), True)
+        students.train(ROWS[options.final], 'all data', range(len(names) + 1), True)
     return found
 
 

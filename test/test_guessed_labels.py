@@ -15,8 +15,8 @@ from xmodelkd_ros.distillation.carrying import own_labels
 from xmodelkd_ros.distillation.guessing import guess_labels, GuessConfig, settle
 from xmodelkd_ros.distillation.head_training import HeadConfig, train_head
 from xmodelkd_ros.distillation.records import DistillationFrame
-from xmodelkd_ros.distillation.student_adaptation import adapt_student
-from xmodelkd_ros.errors import ConfigurationError
+from xmodelkd_ros.distillation.student_adaptation import adapt_student, average_students
+from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.evaluation.street_classes import STREET_FROM_ID
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES, SKY
@@ -167,3 +167,22 @@ def test_an_adapted_student_differs_in_its_statistics_alone(student, tmp_path):
     with pytest.raises(ConfigurationError, match='some sweeps'):
         adapt_student(student, [], 1.0, tmp_path / 'none.safetensors', 'cpu')
 
+
+def test_an_average_lies_between_two_students(student, tmp_path):
+    clouds = [made_cloud(np.random.default_rng(seed), 2000) for seed in range(2)]
+    adapted = adapt_student(student, clouds, 1.0, tmp_path / 'adapted.safetensors', 'cpu')
+    path = average_students(student, adapted, 0.25, tmp_path / 'average.safetensors')
+    old, new, mean = (load_checkpoint(p, 'point').state for p in (student, adapted, path))
+    for name in (n for n in old if 'running' in n):
+        expected = 0.75 * old[name].float() + 0.25 * new[name].float()
+        torch.testing.assert_close(mean[name].float(), expected, atol=2e-3, rtol=2e-3)
+    assert len(PointSegmenter(path)(clouds[0].points).label) == 2000
+
+
+def test_students_of_other_sizes_have_no_average(student, tmp_path):
+    other = dataclasses.replace(SMALL, head=16)
+    save_checkpoint(tmp_path / 'other.safetensors', Checkpoint(
+        'point', to_mapping(other), load_checkpoint(student, 'point').preprocessing,
+        POINT_CLASSES, {}, PointNetwork(other, len(POINT_CLASSES)).state_dict()))
+    with pytest.raises(CheckpointError, match=r'other\.safetensors: its network is not that of'):
+        average_students(student, tmp_path / 'other.safetensors', 0.5, tmp_path / 'x.safetensors')

@@ -38,9 +38,6 @@ class HeadConfig:
     rate: float = setting(1e-3, 'Learning rate at the start, which falls to 0.', low=0)
     lovasz: float = setting(0.3, 'Share of the Lovasz-softmax.', low=0)
     lovasz_points: int = setting(6000, 'Points it sees of a sweep.', low=1)
-    kept: float = setting(
-        0.0, 'Share of the old weights in the result (Wortsman et al., Robust fine-tuning of '
-        'zero-shot models, CVPR 2022).', low=0, high=1)
     seed: int = setting(0, 'Seed of what is random.', low=0)
 
 
@@ -118,11 +115,7 @@ def train_head(
     samples = look_once(network, view, checkpoint.classes, drives, config.points, rng)
     if not samples:
         raise ConfigurationError('drives', len(drives), 'sweeps with labels, there are none')
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     _optimise(network, samples, config, rng, watch)
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point():
-            tensor.lerp_(before[name], config.kept)
     training = {**checkpoint.training, 'head': {**to_mapping(config), 'sweeps': len(samples) // 2}}
     save_checkpoint(out, dataclasses.replace(
         checkpoint, training=training, state=halves(network)))
