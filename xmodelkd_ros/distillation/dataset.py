@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info, IterableDataset
 
+from .batches import collate, DistillationBatch
 from .records import DistillationFrame
-from .samples import collate, DistillationBatch, SampleMaker
+from .samples import SampleMaker
 from ..inference.point_segmenter import PointSegmenter
 
 _SHARED = 8

@@ -10,6 +10,7 @@ import torch
 from torch import nn, Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from .batches import DistillationBatch
 from .config import DistillConfig
 from .losses import (
     alignment,
@@ -19,7 +20,6 @@ from .losses import (
     trusted_cross_entropy,
     unit_distance,
 )
-from .samples import DistillationBatch
 from ..labels import SemanticClass
 from ..networks.fusion import FusionEncoder
 from ..networks.point_network import PointNetwork
