@@ -149,7 +149,8 @@ class DistillationModule(lightning.LightningModule):
         how, student, fusion = self.config.losses, self.student, self.student.fusion
         point = batch.views.point
         seen = fusion.see(batch.views)
-        unified = fusion.fuse(hidden, seen, batch.views)
+        # what the encoder asks of the points must not cost the student, which has no pictures
+        unified = fusion.fuse(hidden.detach(), seen, batch.views)
         fused = fusion.score(unified, logits)
         looked = torch.zeros_like(batch.trust).index_fill(0, point, 1.0)
         rows = looked.nonzero()[:, 0]
