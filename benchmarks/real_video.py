@@ -185,7 +185,8 @@ def write(scores: dict[str, IdentityScores], sources: dict[str, str]) -> None:
     environment = describe_environment()
     facts: dict[str, Any] = {
         'scores': {name: dataclasses.asdict(s) for name, s in scores.items()},
-        'sources': sources, 'environment': environment,
+        'sources': {name: '/'.join(Path(path).parts[-2:]) for name, path in sources.items()},
+        'environment': environment,
     }
     path = ROOT / 'benchmarks' / 'results' / 'real_video.json'
     path.parent.mkdir(exist_ok=True)
