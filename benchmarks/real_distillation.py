@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from real_drives import CAMERA, RealDrives, TrueFrame
 from xmodelkd_ros.bags.label_files import LabelFolder
+from xmodelkd_ros.bags.sweeps import Sweeps
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.distillation.config import DistillConfig
 from xmodelkd_ros.distillation.dataset import FrameSource
@@ -50,6 +51,9 @@ EVERY = {'frames': 1, 'drive_0001': 12}
 LOOKS = '1+flip'
 """Of the reference."""
 
+ADAPTED = 3
+"""Every how many-th sweep the statistics of a student are adapted to."""
+
 Labeller = Callable[[TrueFrame], np.ndarray]
 
 
@@ -74,6 +78,7 @@ class Row:
         return '-'.join(['teacher', *(name for name, is_on in parts.items() if is_on)])
 
 
+ADAPTED_ROW = 'adapted to other sweeps'
 OWN = GuessConfig(carried=False)
 ROWS = {row.name: row for row in (
     Row('own pictures, teacher as it is', OWN, adapted=False, itself=False),
@@ -160,8 +165,8 @@ class Students:
         path = self._out / ('start_all' if everything else 'start') / STUDENT
         if not path.is_file():
             names = ['drive_0052', 'cropped', *(['frames', 'drive_0001'] if everything else ())]
-            drives = [*map(self._drives.cache, names), self._lidar_only()]
-            clouds = (d.frame(i).cloud for d in drives for i in range(0, len(d), 2))
+            sweeps = Sweeps([*map(self._drives.bag, names), self._drives.sweeps()])
+            clouds = (s.read() for number, s in enumerate(sweeps) if number % ADAPTED == 0)
             adapt_student(self._options.start, clouds, 1.0, path)
         return path
 
@@ -265,7 +270,7 @@ def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[s
             note(name, lambda a=adapted, o=occlusion: [
                 (Painter(drives, a, o), {*names, *others})])
     note('simulated drives alone', lambda: [(student(options.start), {*names, *others})])
-    note('adapted to other sweeps', lambda: [(student(students.adapt(False)), {*names, *others})])
+    note(ADAPTED_ROW, lambda: [(student(students.adapt(False)), {*names, *others})])
     for row in (ROWS[name] for name in options.rows):
         note(row.name, lambda r=row: [
             (student(students.train(r, f'fold {number}', fold, False)),
@@ -273,7 +278,9 @@ def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[s
               *(others if number == 0 else ())})
             for number, fold in enumerate(folds)
         ])
-    if options.final:
+    if options.final == ADAPTED_ROW:
+        students.adapt(True)
+    elif options.final:
         students.train(ROWS[options.final], 'all data', range(len(names) + 1), True)
     return found
 
@@ -318,11 +325,12 @@ def main() -> None:
                         default=ROOT / 'models/point_hdl64e_simulated.safetensors')
     parser.add_argument('--rows', nargs='*', default=list(ROWS)[:5], choices=list(ROWS))
     parser.add_argument('--steps', type=int, default=200)
-    parser.add_argument('--final', choices=list(ROWS), help='row to train on all data at last')
+    parser.add_argument('--final', choices=[ADAPTED_ROW, *ROWS], help='row made of all data')
     options = parser.parse_args()
     found = measure(RealDrives(options.out, options.weights), options)
     settings = {key: str(value) for key, value in vars(options).items() if key != 'out'}
-    path = Path(__file__).with_suffix('.json')
+    path = ROOT / 'benchmarks/results/real_distillation.json'
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({
         'environment': describe_environment(), 'settings': settings,
         'rows': {row.name: to_mapping(row) for row in ROWS.values()}, 'scores': found,

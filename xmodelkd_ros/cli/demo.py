@@ -121,12 +121,15 @@ def _run(main: Callable[..., int], *args: str) -> None:
 
 def _play(show: Show, config: DemoConfig, out: Path) -> Path:
     """Play a drive through player, node and recorder, as their launch file starts them."""
+    from ..nodes.models import shipped_model
+
     result = out / f'{show.name}_result'
     shutil.rmtree(result, ignore_errors=True)
     arguments = {
         'bag': show.bag.resolve(), 'record': result.resolve(), 'cameras': show.camera,
         'rectified': str(show.rectified).lower(), 'fixed_frame': show.fixed_frame,
         'rate': config.rate,
+        'point_model': '' if show.is_simulated else shipped_model('real_point'),
     }
     words = [f'{key}:={value}' for key, value in arguments.items() if value != '']
     line = ['ros2', 'launch', 'xmodelkd_ros', 'replay.launch.py', *words]

@@ -16,9 +16,20 @@ from ..inference.video_segmenter import VideoSegmenter
 
 
 def shipped_model(kind: str) -> Path:
-    """Return the checkpoint of a kind, 'point' or 'video', that comes with the package."""
+    """
+    Return a checkpoint that comes with the package.
+
+    Parameters
+    ----------
+    kind
+        'point' or 'video'; 'real_point' is the point segmenter for the KITTI car, whose weights
+        are CC BY-NC-SA.
+
+    """
     names = {
-        'point': 'point_hdl64e_simulated.safetensors', 'video': 'video_simulated.safetensors'}
+        'point': 'point_hdl64e_simulated.safetensors', 'video': 'video_simulated.safetensors',
+        'real_point': 'point_hdl64e_kitti.safetensors',
+    }
     return Path(get_package_share_directory('xmodelkd_ros')) / 'models' / names[kind]
 
 
