@@ -27,6 +27,10 @@ from ..config import setting
 
 _STEP = 16.0
 """What one frame is worth in pixels, where times are encoded like positions."""
+_ABSENCE = 8.0
+"""Logit of no token at all; two queries that look alike have about 15."""
+_CAUTION = 0.02
+"""Weight of what the clip corrects: a trained per-frame network is not to be shaken at first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +82,10 @@ class ClipNetwork(nn.Module):
         self.preference = nn.Parameter(torch.tensor(1.0))
         self.nearness = nn.Parameter(torch.tensor(0.5))
         self.rivalry = nn.Parameter(torch.tensor(1.0))
-        for head in (self.class_head, self.embedding_head, self.read, self.mask_head):
+        heads = (self.class_head, self.embedding_head, self.absence_head, self.mask_head)
+        for head in (*heads, self.read):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
-        nn.init.zeros_(self.absence_head.weight)
-        nn.init.constant_(self.absence_head.bias, 8.0)
 
     def forward(
         self, images: torch.Tensor, length: int, extra_peaks: torch.Tensor | None = None
@@ -135,8 +138,8 @@ class ClipNetwork(nn.Module):
         for layer in self.layers:
             query = layer(query, own, clip.hidden, keys, None)
         query = self.norm(query)
-        embedding = take(clip.queries.embedding, start) + self.embedding_head(query).float()
-        embedding = F.normalize(embedding, dim=-1)
+        changed = _CAUTION * self.embedding_head(query).float()
+        embedding = F.normalize(take(clip.queries.embedding, start) + changed, dim=-1)
         away = self.nearness * strides(clip.queries, start, length)
         reading = self._read(query, embedding, clip, keys, away)
         return self._describe(query, embedding, reading, tokens)
@@ -179,13 +182,14 @@ class ClipNetwork(nn.Module):
     ) -> torch.Tensor:
         """Return B L x N x (K + 1) logits. query: B x N x D. keys: B x L K x D. away: of K."""
         alike = self.sharpness * embedding @ clip.queries.embedding.transpose(1, 2)
-        learned = self.reader(query) @ self.read(keys).transpose(1, 2)  # B x N x L K
+        learned = _CAUTION * self.reader(query) @ self.read(keys).transpose(1, 2)  # B x N x L K
         score = F.logsigmoid(clip.queries.class_logits.amax(2))[:, None]  # of two alike the better
         logits = alike + self.preference * score + learned.float() / query.shape[-1] ** 0.5
         length = len(away) // len(query)
         logits = logits.unflatten(2, (length, -1)).transpose(1, 2).flatten(0, 1) - away
         logits = logits + self.rivalry * logits.log_softmax(1)  # a token has one reader
-        absence = self.absence_head(query).float().repeat_interleave(length, 0)
+        absence = _ABSENCE + _CAUTION * self.absence_head(query).float()
+        absence = absence.repeat_interleave(length, 0)
         return torch.cat((logits, absence), 2)  # B L x N x (K + 1)
 
     def _describe(
@@ -197,17 +201,20 @@ class ClipNetwork(nn.Module):
     ) -> ClipOutput:
         """query, embedding: B x N. reading: B L x N x (K + 1). tokens: B L x K."""
         length = len(reading) // len(query)
-        best = reading[..., :-1].argmax(-1)  # a mean of places would be a place between instances
-        read = QueryOutput(*(take(value, best) for value in tokens.queries))  # B L x N
-        hidden = take(tokens.hidden, best)
+        # One token: a mean of places lies between instances. Detached: a token that is read by
+        # mistake is not to learn what it is mistaken for; its frame teaches it.
+        best = reading[..., :-1].argmax(-1)
+        read = QueryOutput(*(take(value.detach(), best) for value in tokens.queries))  # B L x N
+        hidden = take(tokens.hidden.detach(), best)
         spread = query.repeat_interleave(length, 0)  # B L x N x D
         detail = F.relu(self.mask_trunk(torch.cat((spread, hidden), 2)))
         sizes = (self.config.frame.kernel + 1, 2, 2)
-        kernel, shift, growth = self.mask_head(detail).float().split(sizes, 2)
+        correction = _CAUTION * self.mask_head(detail).float()
+        kernel, shift, growth = correction.split(sizes, 2)
         seen = 1 - reading.softmax(-1)[..., -1:] + 1e-4  # B L x N x 1
         votes = (seen * read.class_logits).unflatten(0, (-1, length)).sum(1)
         votes = votes / seen.unflatten(0, (-1, length)).sum(1)  # B x N x C
-        class_logits = votes + self.class_head(query).float()
+        class_logits = votes + _CAUTION * self.class_head(query).float()
         return ClipOutput(
             QueryOutput(
                 class_logits=class_logits.repeat_interleave(length, 0),

@@ -3,7 +3,8 @@ Losses of the clip network, beside those of its frames; our own choice but for t
 
 Instances of a clip are matched one to one with clip queries by class and by masks over the whole
 clip (as Wang et al., VisTR, CVPR 2021). Which token of each frame a clip query should read is
-known from the matching of the frames, so the reading is learned as a choice.
+known from the matching of the frames, so the reading is learned as a choice, and masks are
+corrected where the reading is right.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def clip_losses(
         scores.append(_score_loss(said, matched, quality, truth, instances))
         readings.append(_reading_loss(
             said.reading[:, matched], tokens.origin[here], of_frame[here], instances.row))
-    losses = mask_losses(found, samples, targets)
-    losses |= {'place': place_loss(taken, targets), 'score': torch.stack(scores).mean(),
+    right = _read_origin(clip, tokens, chosen) == of_frame
+    known = dataclasses.replace(targets, channel=targets.channel.where(right, -1))
+    losses = mask_losses(found, samples, known)
+    losses |= {'place': place_loss(taken, known), 'score': torch.stack(scores).mean(),
                'reading': torch.stack(readings).mean()}
     return {f'clip_{name}': getattr(config, name) * value for name, value in losses.items()}
 
@@ -132,6 +135,13 @@ def coarse_cells(pixels: PixelOutput) -> tuple[PixelOutput, int]:
 def volumes(masks: torch.Tensor) -> torch.Tensor:
     """Put the frames of each mask in one row. masks: L x N x h x w. Output: N x L h w."""
     return masks.transpose(0, 1).flatten(1)
+
+
+@torch.no_grad()
+def _read_origin(clip: ClipOutput, tokens: FrameTokens, chosen: torch.Tensor) -> torch.Tensor:
+    """Return (B L, N): which query of its frame each target's clip query reads."""
+    token = take(clip.reading, chosen)[..., :-1].argmax(2)
+    return tokens.origin.gather(1, token)
 
 
 @torch.no_grad()
