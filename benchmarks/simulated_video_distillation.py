@@ -62,9 +62,9 @@ class TableConfig:
     width: int = setting(320, 'width of a training clip', unit='px', low=64)
     height: int = setting(96, 'height of a training clip', unit='px', low=32)
     batch: int = setting(2, 'clips per step', low=1)
-    steps: int = setting(300, 'steps of a student', low=1)
-    teacher_steps: int = setting(300, 'steps of a teacher', low=1)
-    rate: float = setting(5e-4, 'peak learning rate', low=0.0)
+    steps: int = setting(150, 'steps of a student', low=1)
+    teacher_steps: int = setting(200, 'steps of a teacher', low=1)
+    rate: float = setting(3e-4, 'peak learning rate', low=0.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
     start: str = setting(
         str(ROOT / 'models' / 'video_simulated.safetensors'), 'weights that every row starts from')
