@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'xmodelkd_ros'
-COMMANDS = ('simulate', 'kitti_to_bag', 'train', 'evaluate', 'label', 'distil', 'demo', 'benchmark',
-            'masks_from_lidar', 'video_results')
+COMMANDS = ('simulate', 'kitti_to_bag', 'train', 'evaluate', 'label', 'distil', 'demo',
+            'benchmark', 'masks_from_lidar', 'video_results')
 NODES = ('perception', 'distillation', 'bag_player', 'bag_recorder')
 ROOT = Path(__file__).parent
 
