@@ -42,6 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ADAPTED = 3
 """Every how many-th sweep the statistics of a student are adapted to."""
 
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """A student: what it learns from, and which of its layers do."""
@@ -53,7 +54,6 @@ class Row:
     averaged: bool = False
     layers: str = 'head'
     mode: str = 'none'
-
 
     @property
     def guesses(self) -> str:

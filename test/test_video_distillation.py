@@ -101,7 +101,7 @@ def test_a_hidden_instance_is_found_again_by_its_looks_or_forgotten():
 def test_no_more_tracks_in_memory_than_allowed():
     stitcher = Stitcher(StitchingConfig(max_tracks=3))
     for frame in range(20):
-        window = instances([[4 * k] * 2 for k in range(6)], 2, looks=[k for k in range(6)])
+        window = instances([[4 * k] * 2 for k in range(6)], 2, looks=list(range(6)))
         stitcher.update(window, [frame * FRAME, (frame + 1) * FRAME], 1)
         assert stitcher.memory_size <= 3
 
@@ -153,6 +153,7 @@ def test_images_are_read_as_they_are_needed_and_a_jump_begins_anew(network):
     before = {i for t in found[:6] for i in t.track_id.tolist()}
     after = {i for t in found[6:] for i in t.track_id.tolist()}
     assert before and after and not before & after
+
 
 def said_of(frames, order, presence=6.0):
     """Return what a perfect teacher says of a clip: query order[i] is instance i + 1."""

@@ -179,12 +179,14 @@ def _arrays(frame: DistillationFrame) -> dict[str, np.ndarray]:
 
 
 def _frame_from(arrays: dict[str, np.ndarray], view_names: tuple[str, ...]) -> DistillationFrame:
+    def some(names: Iterable[str]) -> dict[str, Any]:
+        return {name: arrays.get(name) for name in names}
+
     cloud = Cloud(
-        int(arrays['stamp'][0]), **{name: arrays.get(name) for name in _CLOUD},  # type: ignore[arg-type]
-        frame=arrays['frame'].tobytes().decode())
-    views = PointViews(**{name: arrays.get(name) for name in _VIEWS}, names=view_names)  # type: ignore[arg-type]
-    rest = {name: arrays.get(name) for name in _FRAME}
-    return DistillationFrame(cloud, views, **rest, segment=int(arrays['segment'][0]))  # type: ignore[arg-type]
+        int(arrays['stamp'][0]), **some(_CLOUD), frame=arrays['frame'].tobytes().decode())
+    views = PointViews(**some(_VIEWS), names=view_names)
+    return DistillationFrame(
+        cloud, views, **some(_FRAME), segment=int(arrays['segment'][0]))
 
 
 def _read_tensors(path: Path, prefix: str) -> dict[str, np.ndarray]:

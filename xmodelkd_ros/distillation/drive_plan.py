@@ -60,7 +60,7 @@ class DrivePlan:
 
     @property
     def shards(self) -> int:
-        """Number of shards."""
+        """Return the number of shards."""
         return -(-len(self.keyframes) // self.config.shard)
 
 

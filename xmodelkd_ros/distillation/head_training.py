@@ -186,4 +186,3 @@ def _optimise(
         optimizer.step()
         schedule.step()
         watch(step + 1, config.steps)
-

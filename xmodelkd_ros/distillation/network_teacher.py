@@ -119,8 +119,8 @@ class NetworkTeacher:
         if any(n.class_names != self.class_names for n in self.networks):
             raise ConfigurationError('teacher', name, 'networks with the same classes')
         for network in self.networks:
-            network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            network.module.requires_grad_(False)
+            module = network.module.requires_grad_(False)
+            module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.feature_size = len(self([np.zeros((64, 64, 3), np.uint8)])[0].features)
 
     @functools.cached_property
@@ -197,13 +197,13 @@ def _prepare(
 
 
 def _average(maps: Sequence[Tensor]) -> Tensor:
-    """maps: B x C x h x w of any sizes. Output: their mean, at the largest size."""
+    """Return the mean of maps, B x C x h x w of any sizes, at the largest size."""
     first, *rest = _same_size(maps)
     return sum(rest, first) / len(maps)
 
 
 def _same_size(maps: Sequence[Tensor]) -> list[Tensor]:
-    """maps: B x C x h x w of any sizes. Output: all at the size of the largest."""
+    """Return maps, B x C x h x w of any sizes, all at the size of the largest."""
     size = max((x.shape[2:] for x in maps), key=lambda shape: shape[0] * shape[1])
     return [
         x if x.shape[2:] == size else functional.interpolate(x, size, mode='bilinear')

@@ -62,6 +62,8 @@ def filter_by_agreement(
         (Q,) in 0..1.
     masks
         (L, Q, h, w) bool: in each frame of the clip.
+    config
+        What is believed.
 
     Returns
     -------

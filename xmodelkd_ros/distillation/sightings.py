@@ -45,12 +45,12 @@ class Answer:
         self._size, self._ids = size, ids
 
     def features(self, pairing: Pairing) -> np.ndarray:
-        """Return the features (M, D) float16 at the pixels of points."""
+        """Look up the teacher at the pixels of points: (M, D) float16."""
         found = sample_bilinear(self._features, self._scaled(pairing, self._features))
         return np.clip(found, -_LARGEST, _LARGEST).astype(np.float16)
 
     def probabilities(self, pairing: Pairing) -> np.ndarray | None:
-        """Return the probabilities (M, 16) float16 of our ids 1 to 16; other classes' are lost."""
+        """Look up our ids 1 to 16 at points: (M, 16) float16; what other classes have is lost."""
         if self._logits is None or self._ids is None:
             return None
         logits = sample_bilinear(self._logits, self._scaled(pairing, self._logits))

@@ -50,6 +50,7 @@ class ThingTracks:
     class_id: np.ndarray
     sights: np.ndarray
 
+
 _SIZE_WEIGHT, _SIZE_RATIO = 0.5, 3.0
 """Of the logarithm of how much more points a thing has than its track: its cost, and the most."""
 

@@ -91,7 +91,7 @@ class EspNetV2(nn.Module):
 
     @property
     def feature_size(self) -> int:
-        """Number of features of a cell."""
+        """Return the number of features of a cell."""
         return self.config.decoder[0] + self.config.decoder[2]
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:

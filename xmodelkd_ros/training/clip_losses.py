@@ -81,7 +81,7 @@ def clip_losses(
     shared, union = _areas(found, shown, samples)
     for number, (said, truth, instances, matched) in enumerate(joined):
         here = slice(number * length, (number + 1) * length)
-        quality = instances.sum(shared[here]) / instances.sum(union[here]).clamp(min=1e-6)
+        quality = instances.total(shared[here]) / instances.total(union[here]).clamp(min=1e-6)
         scores.append(_score_loss(said, matched, quality, truth, instances))
         readings.append(_reading_loss(
             said.reading[:, matched], tokens.origin[here], of_frame[here], instances.row))

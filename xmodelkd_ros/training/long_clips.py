@@ -112,7 +112,7 @@ class ClipTargets:
         spread[frame, self.row[frame, instance]] = value[instance]
         return spread
 
-    def sum(self, value: torch.Tensor) -> torch.Tensor:
+    def total(self, value: torch.Tensor) -> torch.Tensor:
         """Return (M,): the sum over each instance's targets. value: L x N."""
         if not self.row.shape[1]:
             return value.new_zeros(0)
