@@ -125,8 +125,9 @@ def _gain(scores: Sequence[float], base: Sequence[float]) -> float | None:
 def _spread(scores: Sequence[float]) -> str:
     if not scores:
         return '-'
-    deviation = np.std(scores, ddof=1) if len(scores) > 1 else 0.0
-    return f'{np.mean(scores):.1f} +- {deviation:.1f} ({len(scores)})'
+    if len(scores) == 1:
+        return f'{scores[0]:.1f} (1)'
+    return f'{np.mean(scores):.1f} +- {np.std(scores, ddof=1):.1f} ({len(scores)})'
 
 
 def write_results(bench: Bench, seeds: Sequence[int], teacher: str) -> str:
