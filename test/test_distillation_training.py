@@ -281,7 +281,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(tmp_path):
     for name, kind in (('student', 'point'), ('fused', 'fused')):
         first, second = (
             load_checkpoint(out / f'{name}.safetensors', kind) for out in (whole, broken))
-        assert first.training['steps'] == second.training['steps'] == 40
+        assert first.training['steps'] == second.training['steps']
         assert all(torch.equal(first.state[n], second.state[n]) for n in first.state)
 
 
