@@ -13,7 +13,6 @@ from ..bags.results import RecordedResults
 from ..drawing.panel import Panel
 from ..drawing.video import save_picture, VideoFile
 from ..inference.boxes import fit_boxes
-from ..records import Cloud, Frame, Tracks
 
 if TYPE_CHECKING:
     from .demo import Show
@@ -48,17 +47,14 @@ def _panels(show: Show, result: Path, panel: Panel) -> Iterator[np.ndarray]:
     for frame in drive:
         if labelled is None or labelled.stamp != frame.cloud.stamp:
             continue
+        assert labelled.label is not None and labelled.instance is not None
         seen = {
             name: tracks[view.picture.stamp]
             for name, view in frame.views.items() if view.picture.stamp in tracks
         }
-        yield _draw(panel, frame, labelled, seen, show.name)
+        boxes = fit_boxes(
+            labelled.points, labelled.instance,
+            [*tracks.values(), *seen.values()],  # tracks without a mask stay on their points
+        )
+        yield panel.draw(frame, labelled.label, labelled.instance, seen, boxes, show.name)
         labelled = next(clouds, None)
-
-
-def _draw(
-    panel: Panel, frame: Frame, labelled: Cloud, seen: dict[str, Tracks], title: str
-) -> np.ndarray:
-    assert labelled.label is not None and labelled.instance is not None
-    boxes = fit_boxes(labelled.points, labelled.instance, list(seen.values()))
-    return panel.draw(frame, labelled.label, labelled.instance, seen, boxes, title)
