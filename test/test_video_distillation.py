@@ -47,7 +47,7 @@ def test_clip_targets_join_identities_over_frames():
     assert set(clip_targets(stacked, 2).identity.tolist()) == {3, 7}
     value = torch.tensor([10, 20, 30])
     spread = found.spread(value, 2)
-    totals = found.sum(torch.ones(3, 2))
+    totals = found.total(torch.ones(3, 2))
     for column, identity in enumerate(order):
         seen = [(f, t.identity.tolist().index(identity)) for f, t in enumerate(frames)
                 if identity in t.identity.tolist()]
@@ -56,7 +56,7 @@ def test_clip_targets_join_identities_over_frames():
     empty = clip_targets(stack_targets([targets_of(), targets_of()]), 8)
     assert empty.row.shape == (2, 0)
     assert empty.spread(torch.zeros(0), 0).shape == (2, 0)
-    assert empty.sum(torch.zeros(2, 0)).shape == (0,)
+    assert empty.total(torch.zeros(2, 0)).shape == (0,)
 
 
 def instances(places, length, looks=None, size=(8, 40)):
