@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from .dataset import FrameSource
-from .students import halves
 from ..config import setting, to_mapping
 from ..errors import ConfigurationError
 from ..inference.devices import autocast, select_device
 from ..labels import SemanticClass
-from ..networks.checkpoint import load_checkpoint, load_config, load_weights, save_checkpoint
-from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.checkpoint import halves, load_checkpoint, load_config, save_checkpoint
+from ..networks.point_network import open_point_network, PointNetwork
 from ..networks.point_projection import RangeProjection, RangeViewConfig
 from ..records import Cloud
 from ..training.point_losses import IGNORED, point_loss
@@ -105,9 +104,7 @@ def train_head(
 
     """
     checkpoint, place = load_checkpoint(start, 'point'), select_device(device)
-    network = PointNetwork(
-        load_config(PointNetworkConfig, checkpoint.network, start), len(checkpoint.classes))
-    load_weights(network, checkpoint, start)
+    network = open_point_network(checkpoint, start)
     network.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     view = load_config(RangeViewConfig, checkpoint.preprocessing, start)
     rng = np.random.default_rng(config.seed)

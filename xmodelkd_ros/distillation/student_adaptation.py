@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
-from .students import halves
 from ..errors import CheckpointError, ConfigurationError
 from ..inference.devices import autocast, select_device
-from ..networks.checkpoint import load_checkpoint, load_config, load_weights, save_checkpoint
+from ..networks.checkpoint import halves, load_checkpoint, load_config, save_checkpoint
 from ..networks.norm_adaptation import adapt_norms, batch_norms
-from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.point_network import open_point_network
 from ..networks.point_projection import RangeProjection, RangeViewConfig
 from ..records import Cloud
 
@@ -51,9 +50,7 @@ def adapt_student(
 
     """
     checkpoint, place, count = load_checkpoint(path, 'point'), select_device(device), 0
-    network = PointNetwork(
-        load_config(PointNetworkConfig, checkpoint.network, path), len(checkpoint.classes))
-    load_weights(network, checkpoint, path)
+    network = open_point_network(checkpoint, path)
     network.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     projection = RangeProjection(load_config(RangeViewConfig, checkpoint.preprocessing, path))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn, Tensor
 
 from .config import DistillConfig
 from .module import DistillationModule, Student
@@ -22,6 +21,7 @@ from ..networks.checkpoint import (
     Checkpoint,
     checkpoint_kind,
     checkpoint_part,
+    halves,
     load_checkpoint,
     load_config,
     load_weights,
@@ -128,18 +128,9 @@ def load_start(student: Student, path: str) -> None:
         If its weights do not fit.
 
     """
-    if not path:
-        return
-    kind = checkpoint_kind(path)
-    if kind not in ('point', 'fused'):
-        raise CheckpointError(f'{path}: kind is {kind!r}, point or fused is needed')
-    checkpoint = load_checkpoint(path, kind)
-    if kind == 'point':
-        load_weights(student.network, checkpoint, path)
-        return
-    load_weights(student.network, checkpoint_part(checkpoint, 'network.', {}), path)
-    if hasattr(student, 'fusion'):
-        load_weights(student.fusion, checkpoint_part(checkpoint, 'fusion.', {}), path)
+    if path:
+        _adopt(student, _either(path), path)
+
 
 
 def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:
@@ -152,7 +143,7 @@ def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticCl
         If it cannot be used.
 
     """
-    checkpoint = load_checkpoint(path, 'fused' if checkpoint_kind(path) == 'fused' else 'point')
+    checkpoint = _either(path)
     sizes = checkpoint.network
     fused = checkpoint.kind == 'fused'
     values = {'network': sizes['point'], 'fusion': sizes['fusion']} if fused else {
@@ -160,14 +151,24 @@ def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticCl
     config = load_config(
         DistillConfig, {**values, 'mode': 'xmodelkd' if fused else 'none'}, path)
     student = Student(config, len(checkpoint.classes), sizes['view_features'] if fused else 0)
-    load_start(student, str(path))
+    _adopt(student, checkpoint, path)
     view = load_config(RangeViewConfig, checkpoint.preprocessing, path)
     return student, view, checkpoint.classes
 
 
-def halves(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's tensors as checkpoints hold them, in float16."""
-    return {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in module.state_dict().items()
-    }
+def _either(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of kind 'point' or 'fused'."""
+    kind = checkpoint_kind(path)
+    if kind not in ('point', 'fused'):
+        raise CheckpointError(f'{path}: kind is {kind!r}, point or fused is needed')
+    return load_checkpoint(path, kind)
+
+
+def _adopt(student: Student, checkpoint: Checkpoint, path: str | Path) -> None:
+    """Copy what a checkpoint holds into a student; the rest stays as it is."""
+    if checkpoint.kind == 'point':
+        load_weights(student.network, checkpoint, path)
+        return
+    load_weights(student.network, checkpoint_part(checkpoint, 'network.', {}), path)
+    if hasattr(student, 'fusion'):
+        load_weights(student.fusion, checkpoint_part(checkpoint, 'fusion.', {}), path)

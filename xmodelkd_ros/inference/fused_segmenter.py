@@ -16,7 +16,6 @@ from ..networks.checkpoint import (
     Checkpoint,
     checkpoint_kind,
     checkpoint_part,
-    load_checkpoint,
     load_config,
     load_weights,
 )
@@ -48,18 +47,15 @@ class FusedSegmenter(PointSegmenter):
 
     """
 
-    def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
-        whole = load_checkpoint(checkpoint, 'fused')
-        super().__init__(checkpoint, device)
-        self.sha256 = whole.sha256
-        self._fusion = _fusion(whole, checkpoint).to(self.device).eval()
-        self._look = _image_features(whole, checkpoint).to(self.device).eval()
+    KIND = 'fused'
+
+    def _build(self, loaded: Checkpoint, path: str | os.PathLike[str]) -> None:
+        points = checkpoint_part(loaded, 'network.', loaded.network['point'])
+        super()._build(points, path)
+        self._fusion = _fusion(loaded, path).to(self.device).eval()
+        self._look = _image_features(loaded, path).to(self.device).eval()
         self._unseen = _no_views(self._fusion.view_features, self.device)
         self._views = self._unseen
-
-    def _open(self, path: str | os.PathLike[str]) -> Checkpoint:
-        whole = load_checkpoint(path, 'fused')
-        return checkpoint_part(whole, 'network.', whole.network['point'])
 
     def __call__(
         self,

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from .devices import compute_dtype, download, select_device, upload
 from ..labels import SemanticClass
-from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config, load_weights
+from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config
 from ..networks.point_neighbours import nearest_shown
-from ..networks.point_network import PointNetwork, PointNetworkConfig
+from ..networks.point_network import open_point_network
 from ..networks.point_projection import RangeProjection, RangeView, RangeViewConfig
 from ..records import PointLabels
 
@@ -43,16 +43,18 @@ class PointSegmenter:
 
     """
 
+    KIND = 'point'
+
     def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
         self.device = select_device(device)
-        loaded = self._open(checkpoint)
-        self.classes: tuple[SemanticClass, ...] = loaded.classes
+        loaded = load_checkpoint(checkpoint, self.KIND)
         self.sha256 = loaded.sha256
-        view = load_config(RangeViewConfig, loaded.preprocessing, checkpoint)
-        network = PointNetwork(
-            load_config(PointNetworkConfig, loaded.network, checkpoint), len(self.classes)
-        )
-        load_weights(network, loaded, checkpoint)
+        self._build(loaded, checkpoint)
+
+    def _build(self, loaded: Checkpoint, path: str | os.PathLike[str]) -> None:
+        self.classes: tuple[SemanticClass, ...] = loaded.classes
+        view = load_config(RangeViewConfig, loaded.preprocessing, path)
+        network = open_point_network(loaded, path)
         self.network = network.fuse().to(self.device, compute_dtype(self.device))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projection = RangeProjection(view).to(self.device)
@@ -86,9 +88,6 @@ class PointSegmenter:
                 strength = upload(np.asarray(intensity, np.float32), self.device)
             label, confidence = download(*self._label(given, strength))
         return PointLabels(label.astype(np.uint16), confidence)
-
-    def _open(self, path: str | os.PathLike[str]) -> Checkpoint:
-        return load_checkpoint(path, 'point')
 
     def _scores(self, view: RangeView) -> Tensor:
         """Return C x M logits."""

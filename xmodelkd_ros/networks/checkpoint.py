@@ -214,6 +214,25 @@ def _opened(path: Path) -> Iterator[Any]:
         raise CheckpointError(message) from error
 
 
+def halves(module: nn.Module, vectors: bool = True) -> dict[str, Tensor]:
+    """
+    Return a module's tensors as checkpoints hold them, in float16.
+
+    Parameters
+    ----------
+    module
+        Its tensors that hold no floats stay as they are.
+    vectors
+        Whether those of less than two dimensions become float16 too.
+
+    """
+    return {
+        name: tensor.half() if tensor.is_floating_point() and (vectors or tensor.ndim > 1)
+        else tensor
+        for name, tensor in module.state_dict().items()
+    }
+
+
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with _opened(path) as file:
         names = list(file.keys())

@@ -13,7 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checkpoint import Checkpoint, load_checkpoint, load_config, load_weights, save_checkpoint
+from .checkpoint import (
+    Checkpoint,
+    halves,
+    load_checkpoint,
+    load_config,
+    load_weights,
+    save_checkpoint,
+)
 from .espnetv2 import DEVIATION, EspNetV2, EspNetV2Config, MEAN
 from ..config import to_mapping
 from ..errors import CheckpointError
@@ -78,13 +85,10 @@ def save_espnetv2(
         Summary of the training, plain values.
 
     """
-    state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
     preprocessing = {'mean': MEAN, 'deviation': DEVIATION}
     save_checkpoint(path, Checkpoint(
-        KIND, to_mapping(network.config), preprocessing, tuple(classes), training, state
+        KIND, to_mapping(network.config), preprocessing, tuple(classes), training,
+        halves(network),
     ))
 
 

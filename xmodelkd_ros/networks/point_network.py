@@ -11,6 +11,7 @@ needed. Range-view networks: RangeNet++ (Milioto et al. 2019), CENet (Cheng et a
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import torch
 from torch import nn, Tensor
@@ -18,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .activation import Rectifier, rectify
+from .checkpoint import Checkpoint, load_config, load_weights
 from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
 from ..config import setting
 from ..errors import ConfigurationError
@@ -193,3 +195,26 @@ class PointNetwork(nn.Module):
             if isinstance(module, ConvNorm):
                 module.fuse()
         return self
+
+
+def open_point_network(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> PointNetwork:
+    """
+    Return the network of a checkpoint of kind 'point', float32, on the CPU.
+
+    Parameters
+    ----------
+    checkpoint
+        What was loaded.
+    path
+        Its file, for the error message.
+
+    Raises
+    ------
+    CheckpointError
+        If the configuration or the weights do not fit.
+
+    """
+    config = load_config(PointNetworkConfig, checkpoint.network, path)
+    network = PointNetwork(config, len(checkpoint.classes))
+    load_weights(network, checkpoint, path)
+    return network

@@ -21,7 +21,7 @@ from ..errors import BagError
 from ..evaluation.video import TrackEvaluation
 from ..inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
 from ..labels import THING_CLASSES
-from ..networks.checkpoint import Checkpoint, save_checkpoint
+from ..networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from ..networks.video_backbone import STRIDE
 from ..networks.video_masks import select_queries
@@ -99,14 +99,10 @@ class ClipTrainingModule(VideoTrainingModule):
             What the checkpoint says about its training.
 
         """
-        state = {
-            name: value.half() if value.is_floating_point() and value.dim() > 1 else value
-            for name, value in self.average.module.state_dict().items()
-        }
         save_checkpoint(path, Checkpoint(
             kind='clip', network=to_mapping(self.shape),
             preprocessing=to_mapping(self.config.preprocessing), classes=THING_CLASSES,
-            training=dict(summary), state=state,
+            training=dict(summary), state=halves(self.average.module, vectors=False),
         ))
 
 

@@ -18,7 +18,7 @@ from .point_module import Optimisation, PointModule
 from .trainer import fit, RunConfig, seed_everything
 from ..config import setting, to_mapping
 from ..labels import POINT_CLASSES
-from ..networks.checkpoint import Checkpoint, save_checkpoint
+from ..networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ..networks.point_network import PointNetwork, PointNetworkConfig
 from ..networks.point_projection import RangeViewConfig
 from ..simulation.profiles import lidar_profile
@@ -132,11 +132,7 @@ def _checkpoint(
         'validation_miou': None if score is None else round(float(score), 2),
         'configuration': to_mapping(config),
     }
-    state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in module.network.state_dict().items()
-    }
     return Checkpoint(
         'point', to_mapping(config.network), to_mapping(view), tuple(module.classes), summary,
-        state,
+        halves(module.network),
     )

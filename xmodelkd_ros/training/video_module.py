@@ -20,7 +20,7 @@ from ..evaluation.video import TrackEvaluation
 from ..inference.tracker import Tracker
 from ..inference.video_segmenter import detections, VideoPreprocessing
 from ..labels import ALL_CLASSES, THING_CLASSES
-from ..networks.checkpoint import Checkpoint, save_checkpoint
+from ..networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ..networks.video_backbone import STRIDE
 from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Picture
@@ -169,17 +169,13 @@ class VideoTrainingModule(lightning.LightningModule):
             What the checkpoint says about its training.
 
         """
-        state = {
-            name: value.half() if value.is_floating_point() and value.dim() > 1 else value
-            for name, value in self.average.module.state_dict().items()
-        }
         checkpoint = Checkpoint(
             kind='video',
             network=to_mapping(self.config.network),
             preprocessing=to_mapping(self.config.preprocessing),
             classes=THING_CLASSES,
             training=dict(summary),
-            state=state,
+            state=halves(self.average.module, vectors=False),
         )
         save_checkpoint(path, checkpoint)
 
