@@ -36,8 +36,9 @@ from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
-from xmodelkd_ros.training.clip_module import ClipTrainingConfig, score_drive
+from xmodelkd_ros.training.clip_module import ClipTrainingConfig
 from xmodelkd_ros.training.clip_training import train_clip
+from xmodelkd_ros.training.video_evaluation import score_drive
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'

@@ -22,8 +22,8 @@ from xmodelkd_ros.training.point_augmentation import augment, front, PointAugmen
 from xmodelkd_ros.training.point_dataset import collate, PointDataset
 from xmodelkd_ros.training.point_evaluation import evaluate_point
 from xmodelkd_ros.training.point_losses import class_weights, IGNORED, lovasz_softmax, point_loss
-from xmodelkd_ros.training.point_module import intersection_over_union
 from xmodelkd_ros.training.point_training import PointTrainingConfig, range_view, train_point
+from xmodelkd_ros.training.segmentation_module import intersection_over_union
 
 SMALL = {
     'network': {'channels': (8, 8, 8), 'blocks': (1, 1, 1), 'head': 8},

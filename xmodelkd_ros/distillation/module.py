@@ -24,7 +24,7 @@ from ..labels import SemanticClass
 from ..networks.fusion import FusionEncoder
 from ..networks.point_network import PointNetwork
 from ..training.point_losses import IGNORED, lovasz_softmax
-from ..training.point_module import intersection_over_union
+from ..training.segmentation_module import intersection_over_union
 from ..training.trainer import adamw
 
 EMBEDDING = 32

@@ -132,7 +132,6 @@ def load_start(student: Student, path: str) -> None:
         _adopt(student, _either(path), path)
 
 
-
 def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:
     """
     Return the networks of a checkpoint of kind 'point' or 'fused', its range view and classes.

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .cache import cached_drives
-from .clip_module import score_drive
-from ..errors import BagError
-from ..evaluation.video import TrackEvaluation
+from .video_evaluation import score_drives
 from ..inference.clip_segmenter import load_clip_segmenter
 
 
@@ -23,10 +21,4 @@ def evaluate_clip(bags: Sequence[str | Path], model: Path, device: str, cache: P
 
     """
     segment = load_clip_segmenter(model, device)
-    evaluation = TrackEvaluation(classes=segment.classes)
-    for drive in cached_drives(bags, cache):
-        if not drive.cameras:
-            raise BagError(f'{drive.folder} has no pictures')
-        for camera in drive.cameras:
-            score_drive(drive, camera, segment, evaluation)
-    return evaluation.table()
+    return score_drives(cached_drives(bags, cache), segment.classes, segment)

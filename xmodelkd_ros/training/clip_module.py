@@ -10,14 +10,13 @@ from typing import Any, cast
 import torch
 from torch.nn import functional as F
 
-from .cache import CachedDrive
 from .clip_losses import clip_losses, ClipLossConfig
 from .long_clips import LongClipConfig
 from .video_clips import ClipBatch
+from .video_evaluation import score_drive
 from .video_losses import video_losses
 from .video_module import VideoTrainingConfig, VideoTrainingModule
 from ..config import setting, to_mapping
-from ..errors import BagError
 from ..evaluation.video import TrackEvaluation
 from ..inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
 from ..labels import THING_CLASSES
@@ -104,35 +103,3 @@ class ClipTrainingModule(VideoTrainingModule):
             preprocessing=to_mapping(self.config.preprocessing), classes=THING_CLASSES,
             training=dict(summary), state=halves(self.average.module, vectors=False),
         ))
-
-
-def score_drive(
-    drive: CachedDrive,
-    camera: str,
-    segment: ClipSegmenter,
-    evaluation: TrackEvaluation,
-    every: int = 1,
-) -> None:
-    """
-    Add the tracks of a camera of a labelled drive to an evaluation.
-
-    Parameters
-    ----------
-    drive, camera
-        Its pictures have true instances.
-    segment
-        Finds the tracks.
-    evaluation
-        Counts them.
-    every
-        Looks at every n-th picture.
-
-    """
-    frames = [k for k in range(0, len(drive), every) if drive.picture(k, camera) is not None]
-    pictures = (drive.picture(k, camera) for k in frames)
-    tracks = segment((p.stamp, p.rgb) for p in pictures if p is not None)
-    for frame, found in zip(frames, tracks, strict=True):
-        picture = drive.picture(frame, camera)
-        if picture is None or picture.label is None or picture.instance is None:
-            raise BagError(f'{drive.folder} has no true instances in its pictures')
-        evaluation.add(f'{drive.folder}/{camera}', picture.instance, picture.label, found)

@@ -2,79 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import dataclasses
-from typing import Any
-
-import pytorch_lightning as lightning
-import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point_dataset import PointBatch
-from .point_losses import IGNORED, point_loss
-from .trainer import adamw
-from ..labels import SemanticClass
-from ..networks.point_network import PointNetwork
+from .point_losses import point_loss
+from .segmentation_module import SegmentationModule
 
 
-@dataclasses.dataclass(frozen=True)
-class Optimisation:
-    """
-    What the module needs to know of the configuration.
-
-    Parameters
-    ----------
-    rate
-        Peak learning rate.
-    decay
-        Weight decay.
-    warm_up
-        Steps of the warm-up.
-    lovasz
-        Share of the Lovasz-softmax in the loss.
-    lovasz_points
-        Points that the Lovasz-softmax sees in a step.
-
-    """
-
-    rate: float
-    decay: float
-    warm_up: int
-    lovasz: float
-    lovasz_points: int
-
-
-class PointModule(lightning.LightningModule):
-    """
-    Supervised training of a point network.
-
-    Parameters
-    ----------
-    network
-        What is trained.
-    classes
-        Its output channels.
-    weight
-        (C,) of the classes in the cross-entropy.
-    optimisation
-        Learning rate and losses.
-
-    """
-
-    weight: Tensor
-
-    def __init__(
-        self,
-        network: PointNetwork,
-        classes: Sequence[SemanticClass],
-        weight: Tensor,
-        optimisation: Optimisation,
-    ) -> None:
-        super().__init__()
-        self.network, self.classes, self.optimisation = network, classes, optimisation
-        self.register_buffer('weight', weight)
-        self.confusion = MulticlassConfusionMatrix(len(classes), ignore_index=IGNORED)
+class PointModule(SegmentationModule):
+    """Supervised training of a point network."""
 
     def training_step(self, batch: PointBatch, index: int) -> Tensor:
         """Return the loss of a batch."""
@@ -88,23 +24,3 @@ class PointModule(lightning.LightningModule):
         """Count true against predicted classes."""
         logits = self.network(batch.image, batch.cell, batch.features)
         self.confusion.update(logits.argmax(0), batch.target)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the IoU of each class and their mean over the classes that are there, in percent."""
-        iou = 100 * intersection_over_union(self.confusion.compute())
-        self.confusion.reset()
-        self.log('miou', iou.nanmean(), prog_bar=True)
-        names = (f'iou/{row.name}' for row in self.classes)
-        self.log_dict(dict(zip(names, iou, strict=True)))
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; biases and norms do not decay."""
-        how = self.optimisation
-        return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
-
-
-def intersection_over_union(counts: Tensor) -> Tensor:
-    """Return (C,) IoU, NaN for a class that the truth does not hold; counts: true x predicted."""
-    hits, true = counts.diagonal().float(), counts.sum(1)
-    union = true + counts.sum(0) - hits
-    return torch.where(true > 0, hits / union.clamp(min=1), torch.nan)

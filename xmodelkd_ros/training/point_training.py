@@ -14,7 +14,8 @@ from .cache import cached_drives, CachedDrive
 from .point_augmentation import PointAugmentation
 from .point_dataset import collate, PointDataset
 from .point_losses import class_weights
-from .point_module import Optimisation, PointModule
+from .point_module import PointModule
+from .segmentation_module import Optimisation
 from .trainer import fit, RunConfig, seed_everything
 from ..config import setting, to_mapping
 from ..labels import POINT_CLASSES

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.classification import MulticlassConfusionMatrix
 
-from .point_losses import IGNORED, point_loss
-from .point_module import intersection_over_union, Optimisation
-from .trainer import adamw
+from .point_losses import point_loss
+from .segmentation_module import Optimisation, SegmentationModule
 from ..labels import SemanticClass
 from ..networks.espnetv2 import DEVIATION, EspNetV2, MEAN, MULTIPLE
 
 
-class TeacherModule(lightning.LightningModule):
-    """
-    Supervised training of an image teacher; pixels are what points are to the point network.
+class TeacherModule(SegmentationModule):
+    """Supervised training of an image teacher: its pixels are what points are to others."""
 
-    Parameters
-    ----------
-    network
-        What is trained.
-    classes
-        Its output channels.
-    weight
-        (C,) of the classes in the cross-entropy.
-    optimisation
-        Learning rate and losses.
-
-    """
-
-    weight: Tensor
     mean: Tensor
     deviation: Tensor
+    network: EspNetV2
 
     def __init__(
         self,
@@ -46,13 +28,10 @@ class TeacherModule(lightning.LightningModule):
         weight: Tensor,
         optimisation: Optimisation,
     ) -> None:
-        super().__init__()
-        self.network, self.classes, self.optimisation = network, classes, optimisation
+        super().__init__(network, classes, weight, optimisation)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.register_buffer('weight', weight)
         self.register_buffer('mean', torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer('deviation', torch.tensor(DEVIATION).view(3, 1, 1))
-        self.confusion = MulticlassConfusionMatrix(len(classes), ignore_index=IGNORED)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Return the loss of a batch; the target is read at the cells of the logits."""
@@ -73,19 +52,6 @@ class TeacherModule(lightning.LightningModule):
         logits = functional.interpolate(
             self._logits(image).float(), target.shape[1:], mode='bilinear')
         self.confusion.update(logits.argmax(1), target)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the IoU of each class and their mean over the classes that are there, in percent."""
-        iou = 100 * intersection_over_union(self.confusion.compute())
-        self.confusion.reset()
-        self.log('miou', iou.nanmean(), prog_bar=True)
-        names = (f'iou/{row.name}' for row in self.classes)
-        self.log_dict(dict(zip(names, iou, strict=True)))
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; biases, norms and PReLUs do not decay."""
-        how = self.optimisation
-        return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
 
     def _logits(self, image: Tensor) -> Tensor:
         """image: B x 3 x H x W uint8. Output: B x C x h x w, h and w about H / 2 and W / 2."""

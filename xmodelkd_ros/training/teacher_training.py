@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from .cache import cached_drives
 from .point_losses import class_weights
-from .point_module import Optimisation
+from .segmentation_module import Optimisation
 from .teacher_module import TeacherModule
 from .teacher_pictures import PictureDataset
 from .trainer import fit, RunConfig, seed_everything
