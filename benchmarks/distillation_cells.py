@@ -40,7 +40,7 @@ EXTRACTION: dict[str, Any] = {
 FRACTIONS = (0.1, 0.01, 1.0)
 RATES = (6e-3, 1.2e-2)
 RATE_FRACTION = 0.1
-STEPS = 400
+STEPS = 1200
 TRAINING: dict[str, Any] = {
     'columns': 256, 'points': 4000, 'validate_every': 8, 'warm_up': 30,
     'network': {'channels': (24, 48, 64), 'blocks': (1, 1, 1), 'head': 32},
@@ -72,7 +72,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return the name of its folder."""
-        return f'{self.method}_{self.fraction:g}_{self.rate:g}_{self.seed}'
+        return f'{self.method}_{self.fraction:g}_{self.rate:g}_{STEPS}_{self.seed}'
 
     def stages(self) -> list[dict[str, Any]]:
         """Return the configuration of each stage; together they have `STEPS` steps."""

@@ -1,7 +1,7 @@
 """
 Table A: what distillation is worth on simulated drives, by share of labelled sweeps.
 
-    python benchmarks/simulated_distillation.py --work <folder> --teacher espnetv2:<weights>
+    python benchmarks/simulated_distillation.py --work <folder>
 
 Simulates the drives, extracts the teacher's features, trains every cell and writes
 `benchmarks/results/simulated_distillation.{md,json}`. What is there already is kept: the same
@@ -41,11 +41,13 @@ from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 
-RESULTS = Path(__file__).parent / 'results'
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / 'benchmarks' / 'results'
+TEACHER = f'espnetv2:{ROOT / "models" / "image_espnetv2_simulated.safetensors"}'
 
 REPORT = """# Table A: distillation on simulated drives
 
-    python benchmarks/simulated_distillation.py --work <folder> --teacher espnetv2:<weights>
+    python benchmarks/simulated_distillation.py --work <folder>
 
 mIoU over 15 classes on {tested} sweeps of simulated test drives, all labelled points within the
 sensor's profile, mean +- standard deviation over (seeds). {sweeps} sweeps to learn from, of which
@@ -136,7 +138,7 @@ def write_results(bench: Bench, seeds: Sequence[int], teacher: str) -> str:
     ablation, parts = tabulate_ablations(bench, seeds)
     miou, share = bench.painted('test')
     facts = {
-        'rows': rows, 'ablation': parts, 'seeds': list(seeds), 'teacher': teacher,
+        'rows': rows, 'ablation': parts, 'seeds': list(seeds), 'teacher': Path(teacher).name,
         'teacher_painted': {'miou': 100 * miou, 'share_of_points': share}, 'drives': DRIVES,
         'simulation': SIMULATION, 'extraction': EXTRACTION, 'training': TRAINING,
         'steps': STEPS, 'rates': RATES, 'environment': describe_environment(),
@@ -169,7 +171,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--work', type=Path, required=True, help='folder for drives and runs')
-    parser.add_argument('--teacher', required=True, help='image teacher, espnetv2:<weights>')
+    parser.add_argument('--teacher', default=TEACHER, help='image teacher, <kind>:<weights>')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--processes', type=int, default=1, help='cells at the same time')
     options = parser.parse_args(args)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from distillation_drives import MadeDrive, SMALL
+from distillation_drives import FEATURES, MadeDrive, SMALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -25,6 +25,7 @@ from xmodelkd_ros.distillation.labelled_drives import (
     LidarDrive,
     read_class_map,
 )
+from xmodelkd_ros.distillation.module import DistillationModule
 from xmodelkd_ros.distillation.samples import SampleMaker
 from xmodelkd_ros.distillation.scoring import score_student
 from xmodelkd_ros.distillation.training import distil
@@ -158,7 +159,8 @@ def distilled(tmp_path_factory):
 def test_a_run_leaves_a_student_and_a_fused_model(distilled):
     path, out = distilled
     checkpoint = load_checkpoint(path, 'point')
-    assert checkpoint.training['steps'] == 24 and checkpoint.training['unlabelled_sweeps'] == 8
+    assert checkpoint.training['steps'] in (12, 24)  # the better of two epochs
+    assert checkpoint.training['unlabelled_sweeps'] == 8
     cloud = MadeDrive(2).frame(0).cloud
     said = PointSegmenter(path)(cloud.points, cloud.intensity)
     assert said.label.shape == cloud.label.shape
@@ -168,6 +170,27 @@ def test_a_run_leaves_a_student_and_a_fused_model(distilled):
     assert scores['student'].accuracy > 0.5
     alone = score_student(path, [MadeDrive(2, 2)], 'cpu')['student']
     np.testing.assert_array_equal(alone.counts, scores['student'].counts)
+
+
+def test_what_the_fusion_encoder_teaches_grows_from_nothing(monkeypatch):
+    settings = config(losses={**SMALL['losses'], 'ramp': 0.5})
+    weight = torch.ones(len(POINT_CLASSES))
+    module = DistillationModule(settings, POINT_CLASSES, weight, FEATURES)
+    monkeypatch.setattr(DistillationModule, 'trainer', None)
+    batch, network = dataset([], places(8)).at(0), module.student.network
+
+    def terms(done):
+        monkeypatch.setattr('xmodelkd_ros.distillation.module.progress', lambda trainer: done)
+        torch.manual_seed(0)
+        hidden = network.hidden(network.cells(batch.image), batch.cell, batch.features)
+        return module._fused_terms(hidden, network.score(hidden), batch)
+
+    first, half, full, last = map(terms, (0.0, 0.25, 0.5, 1.0))
+    for name, term in full.items():
+        share = 0.0 if name in ('logits', 'features') else 1.0
+        assert first[name] == share * term and last[name] == term
+        torch.testing.assert_close(half[name], (share + 1) / 2 * term)
+    assert full['logits'] > 0 and full['features'] > 0
 
 
 @pytest.mark.parametrize('mode', ['none', 'l2', 'xmodelkd'])

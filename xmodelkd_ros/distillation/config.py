@@ -29,6 +29,9 @@ class LossConfig:
     logits: float = setting(1.0, 'Logits of the fusion encoder into the student.', low=0)
     softness: float = setting(1.0, 'Temperature of these logits.', low=0.1, high=20)
     features: float = setting(0.2, 'Features of the fusion encoder into the student.', low=0)
+    ramp: float = setting(
+        0.25, 'Share of the run over which both grow to these weights: it starts at random.',
+        low=0, high=1)
     contrast: float = setting(0.1, 'Contrast of points and their pixels.', low=0)
     views: float = setting(0.05, 'Contrast of the views of a point.', low=0)
     pairs: int = setting(512, 'Pairs of a contrast in a step.', low=2)

@@ -25,7 +25,7 @@ from ..networks.fusion import FusionEncoder
 from ..networks.point_network import PointNetwork
 from ..training.point_losses import IGNORED, lovasz_softmax
 from ..training.segmentation_module import intersection_over_union
-from ..training.trainer import adamw
+from ..training.trainer import adamw, progress
 
 EMBEDDING = 32
 
@@ -148,6 +148,7 @@ class DistillationModule(lightning.LightningModule):
         """Return what the fusion encoder learns, and what the student learns from it."""
         how, student, fusion = self.config.losses, self.student, self.student.fusion
         point = batch.views.point
+        grown = min(progress(self.trainer) / max(how.ramp, 1e-6), 1.0)
         seen = fusion.see(batch.views)
         # what the encoder asks of the points must not cost the student, which has no pictures
         unified = fusion.fuse(hidden.detach(), seen, batch.views)
@@ -158,8 +159,8 @@ class DistillationModule(lightning.LightningModule):
         across, between = self._contrasts(hidden, seen, batch)
         return {
             'fused': self._labels(fused, batch, how.fused_guess),
-            'logits': how.logits * logit_distance(logits, fused, looked, how.softness),
-            'features': how.features * alignment(
+            'logits': grown * how.logits * logit_distance(logits, fused, looked, how.softness),
+            'features': grown * how.features * alignment(
                 student.aim(hidden.index_select(0, rows)), unified.feature[rows]),
             'contrast': how.contrast * across,
             'views': how.views * between,
