@@ -26,6 +26,8 @@ VENV = ROOT / '.venv'
 PYTHON = VENV / 'bin' / 'python'
 WORKSPACE = VENV / 'underlay'
 REQUIREMENTS = sorted((ROOT / 'requirements').glob('*.txt'))
+# What it depends on is there already, but for an OpenCV that would overwrite the headless one.
+WITHOUT_DEPENDENCIES = ROOT / 'requirements' / 'trackeval.txt'
 UNDERLAY = ROOT / 'pip_underlay' / 'src'
 LISTED_FOLDERS = ('config', 'launch', 'models')
 # The pip of Python 3.10 to 3.12 takes minutes of processor time for as many wheels.
@@ -168,8 +170,10 @@ def create_environment() -> None:
 
 def install_requirements() -> None:
     """Install the pinned packages and repair the wheels' CMake files."""
-    files = [argument for path in REQUIREMENTS for argument in ('-r', str(path))]
-    run(PYTHON, '-m', 'pip', 'install', '--quiet', '--no-compile', *files)
+    install = (PYTHON, '-m', 'pip', 'install', '--quiet', '--no-compile')
+    files = [path for path in REQUIREMENTS if path != WITHOUT_DEPENDENCIES]
+    run(*install, *(argument for path in files for argument in ('-r', path)))
+    run(*install, '--no-deps', '-r', WITHOUT_DEPENDENCIES)
     point_cmake_files_at(PYTHON)
 
 

@@ -1,9 +1,4 @@
-"""
-Track scores against TrackEval's YouTube-VIS metric, on official JSON files.
-
-Optional, for TrackEval brings the OpenCV build with a display, which overwrites the headless one:
-pip install --no-deps -r requirements/trackeval.txt
-"""
+"""Track scores against TrackEval's YouTube-VIS metric, on official JSON files."""
 
 import json
 

@@ -174,12 +174,7 @@ def boxes_video(rng, frames=8, instances=6):
 
 
 def test_scores_agree_with_trackeval():
-    """
-    The metric TrackMAP of TrackEval says the same of the same tracks as boxes.
-
-    It is not among the requirements, for it would bring OpenCV's other build, which overwrites
-    the headless one: pip install --no-deps trackeval.
-    """
+    """The metric TrackMAP of TrackEval says the same of the same tracks as boxes."""
     trackeval = pytest.importorskip('trackeval')
     metric = trackeval.metrics.TrackMAP({
         'USE_AREA_RANGES': False, 'USE_TIME_RANGES': False, 'MAX_DETECTIONS': 100,
