@@ -5,8 +5,10 @@ Table A: what the offline teacher gives to the online video segmenter, on simula
 
 Simulates the drives, trains every cell and writes
 `benchmarks/results/simulated_video_distillation.{md,json}`. What is there already is kept: the
-same command goes on after an interruption. All rows of one seed start from the same weights and
-have the same network, pictures and steps; nothing is chosen on the test drives.
+same command goes on after an interruption. All students start from the same weights, those of a
+short supervised training, and have the same network, pictures and steps. The offline teacher is
+built over the shipped per-frame network, which was trained for longer than they were. Nothing is
+chosen on the test drives.
 """
 
 from __future__ import annotations
@@ -31,14 +33,15 @@ from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table, Value
 from xmodelkd_ros.evaluation.video import HEADERS, PARTS, percent, TrackEvaluation
 from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
-from xmodelkd_ros.inference.tracker import Tracker
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
 from xmodelkd_ros.training.clip_module import ClipTrainingConfig
 from xmodelkd_ros.training.clip_training import train_clip
-from xmodelkd_ros.training.video_evaluation import score_drive
+from xmodelkd_ros.training.video_evaluation import follow, score_drive
+from xmodelkd_ros.training.video_module import VideoTrainingConfig
+from xmodelkd_ros.training.video_training import train_video
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -50,6 +53,10 @@ ROWS = {
     'teacher (offline)': {},
 }
 TEACHER = 'teacher (offline)'
+SHIPPED = ROOT / 'models' / 'video_simulated.safetensors'
+LOSSES = {
+    'dice': 4.0, 'semantic': 0.3, 'association': 0.25, 'heat': 0.5, 'vote': 0.5}
+"""Weights with which the shipped network was trained, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +70,13 @@ class TableConfig:
     width: int = setting(320, 'width of a training clip', unit='px', low=64)
     height: int = setting(96, 'height of a training clip', unit='px', low=32)
     batch: int = setting(2, 'clips per step', low=1)
-    steps: int = setting(150, 'steps of a student', low=1)
-    teacher_steps: int = setting(200, 'steps of a teacher', low=1)
-    rate: float = setting(3e-4, 'peak learning rate', low=0.0)
+    start_steps: int = setting(1500, 'steps of the training that all students start from', low=1)
+    start_rate: float = setting(1.2e-3, 'its peak learning rate', low=0.0)
+    start_batch: int = setting(4, 'clips of two pictures in a step of it', low=1)
+    steps: int = setting(300, 'steps of a student', low=1)
+    teacher_steps: int = setting(300, 'steps of a teacher', low=1)
+    rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
-    start: str = setting(
-        str(ROOT / 'models' / 'video_simulated.safetensors'), 'weights that every row starts from')
 
 
 def simulation(config: TableConfig, part: str) -> tuple[range, dict[str, Any]]:
@@ -93,37 +101,57 @@ def drives(work: Path, config: TableConfig, part: str) -> list[CachedDrive]:
     return made
 
 
-def training(config: TableConfig, seed: int, steps: int, paste: bool = False) -> dict[str, Any]:
-    """Return what the training of all rows has in common, as plain values."""
-    start = load_checkpoint(config.start, 'video')
+def training(config: TableConfig, seed: int, steps: int) -> dict[str, Any]:
+    """Return what all trainings have in common, as plain values."""
+    shape = load_checkpoint(SHIPPED, 'video')
     return {
-        'network': dict(start.network), 'start': config.start,
-        'preprocessing': dict(start.preprocessing),
-        'clips': {
-            'width': config.width, 'height': config.height, 'frames': config.clip_frames,
-            'max_gap': 1, 'paste': config.paste if paste else 0.0,
-            'balance': 1.0 if paste else 0.5,
-            'augmentation': {'zoom': 1.5, 'shrink': 1.2},
-        },
-        'run': {'epochs': 1, 'workers': 0, 'seed': seed}, 'validate_every': 4,
-        'learning_rate': config.rate, 'warm_up': 20, 'averaging': 0.98,
-        'batch': config.batch, 'steps': steps,
+        'network': dict(shape.network), 'preprocessing': dict(shape.preprocessing),
+        'clips': {'width': config.width, 'height': config.height, 'paste': 0.0,
+                  'augmentation': {'zoom': 1.5, 'shrink': 1.2}},
+        'losses': LOSSES, 'run': {'epochs': 1, 'workers': 0, 'seed': seed}, 'steps': steps,
+        'validate_every': 4,
     }
+
+
+def train_start(work: Path, config: TableConfig) -> Path:
+    """Train what all students start from, or go on with it; return its checkpoint."""
+    out = work / 'start'
+    if not (out / 'done').is_file():
+        plain = training(config, 0, config.start_steps) | {
+            'learning_rate': config.start_rate, 'batch': config.start_batch, 'warm_up': 100}
+        how = from_mapping(VideoTrainingConfig, plain)
+        train_video(*folders(work, config), out, how, out, _begun(out))
+        (out / 'done').touch()
+    return out / 'video.safetensors'
+
+
+def folders(work: Path, config: TableConfig) -> list[list[Path]]:
+    """Return the folders of the drives to learn from, and to validate on."""
+    return [[d.folder for d in drives(work, config, part)] for part in ('train', 'validation')]
+
+
+def _begun(out: Path) -> bool:
+    return (out / 'checkpoints' / 'last.ckpt').is_file()
 
 
 def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     """Train one cell, or go on with it; return its checkpoint."""
-    out = cell_folder(work, row, seed)
-    resume = (out / 'checkpoints' / 'last.ckpt').is_file()
-    parts = [[d.folder for d in drives(work, config, part)] for part in ('train', 'validation')]
-    if row == TEACHER:
-        plain = training(config, seed, config.teacher_steps)
-        return train_clip(*parts, out, from_mapping(ClipTrainingConfig, plain), out, resume)
-    options = ROWS[row]
-    plain = training(config, seed, config.steps, bool(options.get('paste')))
-    plain |= {'mode': options['mode'],
+    out, options = cell_folder(work, row, seed), ROWS[row]
+    of_teacher = row == TEACHER
+    plain = training(config, seed, config.teacher_steps if of_teacher else config.steps)
+    plain |= {'learning_rate': config.rate, 'batch': config.batch, 'warm_up': 20,
+              'averaging': 0.98}
+    plain['clips'] |= {'frames': config.clip_frames, 'max_gap': 1}
+    if of_teacher:
+        plain['start'] = str(SHIPPED)
+        how = from_mapping(ClipTrainingConfig, plain)
+        return train_clip(*folders(work, config), out, how, out, _begun(out))
+    plain |= {'mode': options['mode'], 'start': str(train_start(work, config)),
               'teacher': str(cell_folder(work, TEACHER, seed) / 'clip.safetensors')}
-    return train_ookd(*parts, out, from_mapping(OokdTrainingConfig, plain), out, resume)
+    if options.get('paste'):
+        plain['clips'] |= {'paste': config.paste, 'balance': 1.0}
+    how = from_mapping(OokdTrainingConfig, plain)
+    return train_ookd(*folders(work, config), out, how, out, _begun(out))
 
 
 def cell_folder(work: Path, row: str, seed: int) -> Path:
@@ -137,28 +165,15 @@ def score_cell(work: Path, config: TableConfig, row: str, seed: int) -> dict[str
     if not path.is_file():
         model = train_cell(work, config, row, seed)
         evaluation = TrackEvaluation()
+        track = load_clip_segmenter(model) if row == TEACHER else follow(VideoSegmenter(model))
         for drive in progress(drives(work, config, 'test'), f'score {row} {seed}', 'drives'):
-            if row == TEACHER:
-                score_drive(drive, 'front', load_clip_segmenter(model), evaluation)
-            else:
-                _score_online(drive, VideoSegmenter(model), evaluation)
+            score_drive(drive, 'front', track, evaluation)
         found = {part: evaluation.scores(part) for part in PARTS}
         partial = path.with_suffix('.partial')
         partial.write_text(json.dumps({
             part: [s.mean.tracks, *percent(s.mean), s.id_switches] for part, s in found.items()}))
         partial.rename(path)
     return json.loads(path.read_text())
-
-
-def _score_online(
-    drive: CachedDrive, segment: VideoSegmenter, evaluation: TrackEvaluation
-) -> None:
-    tracker = Tracker()
-    for frame in range(len(drive)):
-        picture = drive.picture(frame, 'front')
-        if picture is not None and picture.instance is not None and picture.label is not None:
-            tracks = tracker.update(segment([picture.rgb])[0], picture.stamp)
-            evaluation.add(str(drive.folder), picture.instance, picture.label, tracks)
 
 
 def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
@@ -179,8 +194,9 @@ def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
 def write_results(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
     """Write the tables, and all numbers with what they were made with."""
     RESULTS.mkdir(exist_ok=True)
-    start = load_checkpoint(config.start, 'video')
-    facts = {'config': to_mapping(config), 'start_sha256': start.sha256, 'scores': scores,
+    shipped = load_checkpoint(SHIPPED, 'video')
+    facts = {'config': to_mapping(config), 'teacher_start_sha256': shipped.sha256,
+             'scores': scores,
              'environment': describe_environment()}
     path = RESULTS / 'simulated_video_distillation.json'
     path.write_text(json.dumps(facts, indent=1) + '\n')

@@ -8,12 +8,11 @@ from pathlib import Path
 from .mask2former_segmenter import Mask2FormerSegmenter
 from .video_segmenter import VideoSegmenter
 
+VideoModel = VideoSegmenter | Mask2FormerSegmenter
 PREFIX = 'transformers:'
 
 
-def load_video_segmenter(
-    model: str | os.PathLike[str], device: str = 'cpu'
-) -> VideoSegmenter | Mask2FormerSegmenter:
+def load_video_segmenter(model: str | os.PathLike[str], device: str = 'cpu') -> VideoModel:
     """
     Load a video segmenter.
 

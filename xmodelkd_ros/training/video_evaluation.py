@@ -12,7 +12,7 @@ from .cache import cached_drives, CachedDrive
 from ..errors import BagError
 from ..evaluation.video import TrackEvaluation
 from ..inference.tracker import Tracker
-from ..inference.video_models import load_video_segmenter
+from ..inference.video_models import load_video_segmenter, VideoModel
 from ..labels import SemanticClass
 from ..records import Picture, Tracks
 
@@ -43,14 +43,18 @@ def evaluate_video(
 
     """
     segment = load_video_segmenter(model, device)
+    return score_drives(cached_drives(bags, cache), segment.classes, follow(segment))
 
+
+def follow(segment: VideoModel) -> Track:
+    """Return what tracks pictures one by one with a video segmenter, each drive anew."""
     def track(pictures: Iterable[tuple[int, np.ndarray]]) -> Iterator[Tracks]:
         tracker = Tracker()
         for stamp, rgb in pictures:
             found, = segment([rgb])
             yield tracker.update(found, stamp)
 
-    return score_drives(cached_drives(bags, cache), segment.classes, track)
+    return track
 
 
 def score_drives(
