@@ -1,4 +1,4 @@
-"""Score a segmenter on a labelled bag or a drive of the array cache."""
+"""Score a model on labelled bags or drives of the array cache."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import sys
 from .command import command
 
 KINDS = {
-    'point': 'IoU of each class',
-    'video': 'average precision of tracked instances',
-    'clip': 'average precision of tracked instances of the offline teacher',
+    'point': ('training', 'IoU of each class'),
+    'video': ('training', 'average precision of tracked instances'),
+    'clip': ('training', 'average precision of tracked instances of the offline teacher'),
+    'teacher': ('distillation', 'IoU of each class over the pixels of pictures'),
 }
-"""Module `training.<kind>_evaluation` has `evaluate_<kind>`, which returns a table."""
+"""`evaluate_<kind>` of module `<folder>.<kind>_evaluation` returns a table."""
 
 
 @command
@@ -23,15 +24,17 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
     kinds = parser.add_subparsers(dest='kind', required=True)
-    for kind, what in KINDS.items():
+    for kind, (_, what) in KINDS.items():
         own = kinds.add_parser(kind, help=what, description=f'Report the {what}.')
         own.add_argument('bags', nargs='+', type=Path, help='labelled bags')
-        own.add_argument('--model', required=True, type=Path, help='checkpoint')
+        model = '<kind>:<weights>' if kind == 'teacher' else 'checkpoint'
+        own.add_argument('--model', required=True, type=Path, help=model)
         own.add_argument('--device', default='auto', help='cpu, cuda, cuda:<n> or auto')
         own.add_argument('--cache', type=Path, default=Path('.cache/drives'),
                          help='folder for arrays (default: %(default)s)')
     options = parser.parse_args(args)
-    module = importlib.import_module(f'..training.{options.kind}_evaluation', __package__)
+    name = f'..{KINDS[options.kind][0]}.{options.kind}_evaluation'
+    module = importlib.import_module(name, __package__)
     evaluate = getattr(module, f'evaluate_{options.kind}')
     print(evaluate(options.bags, options.model, options.device, options.cache))
     return 0
