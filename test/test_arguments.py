@@ -64,7 +64,7 @@ def test_help_shows_unit_range_and_default(capsys):
     with pytest.raises(SystemExit):
         read('--help')
     shown = ' '.join(capsys.readouterr().out.split())
-    assert 'Rate. [Hz]; 0.1 to 100 Hz (default: 10.0)' in shown and 'Sizes in %.' in shown
+    assert 'Rate [Hz]; 0.1 to 100 Hz (default: 10.0)' in shown and 'Sizes in %; ' in shown
 
 
 def test_a_command_turns_user_errors_into_one_line_and_code_2(capsys):
@@ -74,3 +74,14 @@ def test_a_command_turns_user_errors_into_one_line_and_code_2(capsys):
 
     assert main([]) == 2
     assert capsys.readouterr().err == 'error: inner.rate = 0 is not allowed: 0.1 to 100 Hz\n'
+
+
+def test_a_command_turns_a_missing_package_into_one_line_and_code_2(capsys):
+    @command
+    def main(args=None):
+        import no_such_package  # noqa: F401
+
+    assert main([]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: No module named 'no_such_package'; the files in requirements/")
+    assert shown.count('\n') == 1

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
     parser.add_argument('--config', type=Path, help='YAML file with the keys below')
     for key, field in leaves(cls):
         unit = f' [{field.metadata["unit"]}]' if field.metadata['unit'] else ''
-        text = f'{field.metadata["help"]}{unit}; {describe_range(field)}'
+        text = f'{field.metadata["help"].rstrip(".")}{unit}; {describe_range(field)}'
         parser.add_argument(
             '--' + key.replace('_', '-'), dest=key, default=argparse.SUPPRESS, metavar='VALUE',
             nargs='*' if _is_sequence(field.type) else None,

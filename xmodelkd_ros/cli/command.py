@@ -16,8 +16,8 @@ def command(main: Main) -> Callable[..., int]:
     """
     Wrap a command's main.
 
-    User errors become one line on stderr and their exit code; SIGTERM unwinds as Ctrl-C does,
-    so that nothing half-written stays.
+    User errors and missing packages become one line on stderr and their exit code; SIGTERM
+    unwinds as Ctrl-C does, so that nothing half-written stays.
     """
 
     @functools.wraps(main)
@@ -28,6 +28,10 @@ def command(main: Main) -> Callable[..., int]:
         except XModelKDError as error:
             print(f'error: {error}', file=sys.stderr)
             return error.exit_code
+        except ModuleNotFoundError as error:
+            print(f'error: {error}; the files in requirements/ list what is needed beside ROS 2',
+                  file=sys.stderr)
+            return XModelKDError.exit_code
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return 130

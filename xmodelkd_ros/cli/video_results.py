@@ -27,7 +27,8 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('annotations', type=Path, help="the data set's JSON file")
     parser.add_argument('--images', type=Path, help='folder of its pictures')
     parser.add_argument('--model', required=True, help='checkpoint, or transformers:<name>')
-    parser.add_argument('--out', type=Path, default=Path('results.json'))
+    parser.add_argument('--out', type=Path, default=Path('results.json'),
+                        help='JSON file for the tracks (default: %(default)s)')
     parser.add_argument('--class-map', type=Path, help="YAML: our class name by the data set's")
     parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:<n> or auto')
     options = parser.parse_args(args)

@@ -145,11 +145,11 @@ def coco_masks() -> Any:
 
 
 def _read(file: Path, size: tuple[int, int]) -> np.ndarray:
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None or image.shape[:2] != size:
         found = 'no picture' if image is None else f'of {image.shape[:2]} pixels'
         raise BagError(f'{file} is {found}, {size} are needed')
-    return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _reduce(picture: Picture, longest: int) -> Picture:
