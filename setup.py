@@ -23,7 +23,7 @@ setup(
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
-        (f'share/{NAME}', ['package.xml']),
+        (f'share/{NAME}', ['package.xml', 'LICENSE']),
         *(shared(folder) for folder in ('config', 'launch', 'models')),
     ],
     install_requires=['setuptools'],

@@ -35,7 +35,8 @@ OPTIONAL = {'timm', 'huggingface_hub'}
 # Packages that a launch file or another package brings in, or that hold no Python.
 NOT_IMPORTED = {
     'ros2launch', 'rviz2', 'vision_msgs_rviz_plugins',
-    'ament_flake8', 'ament_pep257', 'python3-pytest',
+    'ament_flake8', 'ament_pep257',
+    'python3-hypothesis', 'python3-pytest', 'python3-pytest-timeout',
 }
 
 
@@ -143,6 +144,7 @@ def test_all_packages_and_files_are_installed():
     folders = {path.parent.relative_to(ROOT) for path in ROOT.glob('xmodelkd_ros/**/__init__.py')}
     assert set(arguments['packages']) == {'.'.join(folder.parts) for folder in folders}
     installed = {file for _, files in arguments['data_files'] for file in files}
+    assert {'package.xml', 'LICENSE'} <= installed
     for folder in ('config', 'launch', 'models'):
         present = {
             str(path.relative_to(ROOT)) for path in (ROOT / folder).glob('*') if path.is_file()
