@@ -5,10 +5,9 @@ Table A: what the offline teacher gives to the online video segmenter, on simula
 
 Simulates the drives, trains every cell and writes
 `benchmarks/results/simulated_video_distillation.{md,json}`. What is there already is kept: the
-same command goes on after an interruption. All students start from the same weights, those of a
-short supervised training, and have the same network, pictures and steps. The offline teacher is
-built over the shipped per-frame network, which was trained for longer than they were. Nothing is
-chosen on the test drives.
+same command goes on after an interruption. All students start from the same weights (`--start`)
+and have the same network, pictures and steps. The offline teacher is built over the shipped
+per-frame network. Nothing is chosen on the test drives.
 """
 
 from __future__ import annotations
@@ -40,8 +39,6 @@ from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
 from xmodelkd_ros.training.clip_module import ClipTrainingConfig
 from xmodelkd_ros.training.clip_training import train_clip
 from xmodelkd_ros.training.video_evaluation import follow, score_drive
-from xmodelkd_ros.training.video_module import VideoTrainingConfig
-from xmodelkd_ros.training.video_training import train_video
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -70,9 +67,7 @@ class TableConfig:
     width: int = setting(320, 'width of a training clip', unit='px', low=64)
     height: int = setting(96, 'height of a training clip', unit='px', low=32)
     batch: int = setting(2, 'clips per step', low=1)
-    start_steps: int = setting(1500, 'steps of the training that all students start from', low=1)
-    start_rate: float = setting(1.2e-3, 'its peak learning rate', low=0.0)
-    start_batch: int = setting(4, 'clips of two pictures in a step of it', low=1)
+    start: str = setting(str(SHIPPED), 'weights that every student starts from')
     steps: int = setting(300, 'steps of a student', low=1)
     teacher_steps: int = setting(300, 'steps of a teacher', low=1)
     rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
@@ -113,31 +108,15 @@ def training(config: TableConfig, seed: int, steps: int) -> dict[str, Any]:
     }
 
 
-def train_start(work: Path, config: TableConfig) -> Path:
-    """Train what all students start from, or go on with it; return its checkpoint."""
-    out = work / 'start'
-    if not (out / 'done').is_file():
-        plain = training(config, 0, config.start_steps) | {
-            'learning_rate': config.start_rate, 'batch': config.start_batch, 'warm_up': 100}
-        how = from_mapping(VideoTrainingConfig, plain)
-        train_video(*folders(work, config), out, how, out, _begun(out))
-        (out / 'done').touch()
-    return out / 'video.safetensors'
-
-
 def folders(work: Path, config: TableConfig) -> list[list[Path]]:
     """Return the folders of the drives to learn from, and to validate on."""
     return [[d.folder for d in drives(work, config, part)] for part in ('train', 'validation')]
 
 
-def _begun(out: Path) -> bool:
-    return (out / 'checkpoints' / 'last.ckpt').is_file()
-
-
 def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     """Train one cell, or go on with it; return its checkpoint."""
     out, options = cell_folder(work, row, seed), ROWS[row]
-    of_teacher = row == TEACHER
+    of_teacher, begun = row == TEACHER, (out / 'checkpoints' / 'last.ckpt').is_file()
     plain = training(config, seed, config.teacher_steps if of_teacher else config.steps)
     plain |= {'learning_rate': config.rate, 'batch': config.batch, 'warm_up': 20,
               'averaging': 0.98}
@@ -145,13 +124,13 @@ def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     if of_teacher:
         plain['start'] = str(SHIPPED)
         how = from_mapping(ClipTrainingConfig, plain)
-        return train_clip(*folders(work, config), out, how, out, _begun(out))
-    plain |= {'mode': options['mode'], 'start': str(train_start(work, config)),
+        return train_clip(*folders(work, config), out, how, out, begun)
+    plain |= {'mode': options['mode'], 'start': config.start,
               'teacher': str(cell_folder(work, TEACHER, seed) / 'clip.safetensors')}
     if options.get('paste'):
         plain['clips'] |= {'paste': config.paste, 'balance': 1.0}
     how = from_mapping(OokdTrainingConfig, plain)
-    return train_ookd(*folders(work, config), out, how, out, _begun(out))
+    return train_ookd(*folders(work, config), out, how, out, begun)
 
 
 def cell_folder(work: Path, row: str, seed: int) -> Path:
@@ -194,9 +173,10 @@ def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
 def write_results(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
     """Write the tables, and all numbers with what they were made with."""
     RESULTS.mkdir(exist_ok=True)
-    shipped = load_checkpoint(SHIPPED, 'video')
-    facts = {'config': to_mapping(config), 'teacher_start_sha256': shipped.sha256,
-             'scores': scores,
+    contents = {name: load_checkpoint(path, 'video').sha256
+                for name, path in (('teacher', SHIPPED), ('students', config.start))}
+    facts = {'config': to_mapping(config) | {'start': Path(config.start).name},
+             'start_sha256': contents, 'scores': scores,
              'environment': describe_environment()}
     path = RESULTS / 'simulated_video_distillation.json'
     path.write_text(json.dumps(facts, indent=1) + '\n')
