@@ -29,6 +29,7 @@ from xmodelkd_ros.distillation.things import find_things, ThingConfig, Things  #
 from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
 from xmodelkd_ros.geometry.pairing import Pairing  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
+from xmodelkd_ros.inference.painting import SUITS  # noqa: E402
 from xmodelkd_ros.inference.pipeline import Perception  # noqa: E402
 from xmodelkd_ros.inference.track_points import (  # noqa: E402
     boxes_in_picture,
@@ -401,6 +402,80 @@ def test_tracks_are_held_in_the_fixed_frame_and_forgotten_when_time_jumps():
         assert held(memory, n, painted, part, tracks, pose)[0] == [4]
         assert held(lost, n, painted, part, tracks)[0] == [4 * (n == 0)]
     assert held(memory, 2, [0], [(CAR, box(20 - 5, 0))], pose=poses[2])[0] == [0]
+
+
+class SlowTrackPoints:
+    """What `TrackPoints` does, track by track and point by point."""
+
+    def __init__(self, config):
+        self.config, self.known = config, {}
+
+    def hold(self, points, labels, instance, tracks, stamp):
+        if any(t['stamp'] > stamp for t in self.known.values()):
+            self.known = {}
+        for one in sorted(set(instance.tolist()) - {0}):
+            place = points[instance == one]
+            if len(place) >= 5:
+                track = self.known.setdefault(one, {'velocity': np.zeros(3)})
+                self.move(track, place, stamp)
+                track['masked'] = stamp
+                track['class'] = tracks.class_id[tracks.track_id == one][0]
+        held, limit = [], self.config.duration * 1e9
+        for one, track in sorted(self.known.items()):
+            if stamp - track['masked'] <= limit and track['stamp'] < stamp:
+                own = self.own(track, points, labels, instance, stamp)
+                if len(own) >= 5:
+                    instance[own] = one
+                    self.move(track, points[own], stamp)
+                    held.append(one)
+        self.known = {i: t for i, t in self.known.items() if stamp - t['masked'] <= limit}
+        return held
+
+    def own(self, track, points, labels, instance, stamp):
+        moved = track['velocity'] * ((stamp - track['stamp']) * 1e-9)
+        low, high = (track[edge] + moved for edge in ('low', 'high'))
+        return [
+            n for n, point in enumerate(points)
+            if instance[n] == 0 and ALL_CLASSES[labels.label[n]].is_thing
+            and SUITS[track['class'], labels.label[n]]
+            and (point >= low - self.config.margin).all()
+            and (point <= high + self.config.margin).all()
+        ]
+
+    def move(self, track, place, stamp):
+        low, high = place.min(0).astype(float), place.max(0).astype(float)
+        if 'stamp' in track:
+            way = 0.5 * (low + high) - 0.5 * (track['low'] + track['high'])
+            measured = way / ((stamp - track['stamp']) * 1e-9)
+            track['velocity'] = 0.5 * (track['velocity'] + measured)
+        track.update(low=low, high=high, stamp=stamp)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_tracks_are_held_as_one_by_one(seed):
+    random = np.random.default_rng(seed)
+    count, config = 5, HoldingConfig(duration=0.25)
+    classes = random.choice([CAR, PERSON, ID_BY_NAME['truck']], count)
+    place, way = random.uniform(-3, 3, (2, count, 3)) * [1, 1, 0.1]
+    tracks = tracks_of(*[(1 + n, classes[n], 0.9) for n in range(count)])
+    memory, slow = TrackPoints(config), SlowTrackPoints(config)
+    stamp, all_held = SECOND, 0
+    for _ in range(8):
+        stamp += int(random.integers(1, 3)) * 10**8 if random.random() < 0.95 else -10**8
+        place = place + 0.1 * way
+        of_point = np.repeat(np.arange(count), 12)
+        points = (place[of_point] + random.uniform(-0.5, 0.5, (12 * count, 3))).astype(np.float32)
+        label = np.where(random.random(12 * count) < 0.1, ROAD, classes[of_point])
+        has_mask = random.random(count) < 0.4
+        painted = np.where(has_mask[of_point] & (random.random(12 * count) < 0.9), of_point + 1, 0)
+        fast, instance = painted.astype(np.uint16), painted.astype(np.uint16)
+        labels = PointLabels(label.astype(np.uint16), np.ones(len(label), np.float32))
+        found = memory.hold(points, labels, fast, [tracks], stamp, None)
+        wanted = slow.hold(points, labels, instance, tracks, stamp)
+        assert found.track_id.tolist() == wanted
+        np.testing.assert_array_equal(fast, instance)
+        all_held += len(wanted)
+    assert all_held
 
 
 def test_held_boxes_are_seen_where_their_points_are():

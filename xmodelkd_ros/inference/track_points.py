@@ -92,8 +92,8 @@ class TrackPoints:
         if (self._memory['stamp'] > stamp).any():
             self.reset()
         pose = np.eye(4) if fixed_from_lidar is None else fixed_from_lidar
-        painted = np.flatnonzero(instance)
-        places = np.ascontiguousarray(transform_points(pose, points[painted]).T)
+        painted = np.flatnonzero(instance != 0)
+        places = np.ascontiguousarray(transform_points(pose, points.take(painted, 0)).T)
         self._remember(places, instance[painted], tracks, stamp)
         held = self._find(points, labels, instance, stamp, pose)
         old = stamp - self._memory['masked'] > self._config.duration * 1e9
@@ -106,13 +106,7 @@ class TrackPoints:
         self, places: np.ndarray, ids: np.ndarray, tracks: Sequence[Tracks], stamp: int
     ) -> None:
         """Note where the painted points of each track are: places (3, M), ids (M,)."""
-        if not len(ids):
-            return
-        order = np.argsort(ids, kind='stable')
-        ids, places = ids[order], places[:, order]
-        first = np.flatnonzero(np.diff(ids, prepend=0))
-        found, count = ids[first], np.diff(first, append=len(ids))
-        low, high = (way.reduceat(places, first, 1).T for way in (np.minimum, np.maximum))
+        found, count, low, high = _extents(ids, places)
         known = {
             int(one): (class_id, score) for t in tracks
             for one, class_id, score in zip(t.track_id, t.class_id, t.score, strict=True)
@@ -121,16 +115,18 @@ class TrackPoints:
         rows = self._rows(found[enough])
         self._move(rows, low[enough], high[enough], stamp)
         self._memory['masked'][rows] = stamp
-        for row in rows:
-            class_id, score = known[int(self._memory['id'][row])]
-            self._memory['class_id'][row], self._memory['score'][row] = class_id, score
+        told = [known[one] for one in found[enough].tolist()]
+        self._memory['class_id'][rows] = [class_id for class_id, _ in told]
+        self._memory['score'][rows] = [score for _, score in told]
 
     def _rows(self, ids: np.ndarray) -> np.ndarray:
         """Return the row of each id in memory; new ones get new rows."""
-        fresh = np.setdiff1d(ids, self._memory['id'])
-        born = np.zeros(len(fresh), _ROW)
-        born['id'] = fresh
-        self._memory = np.sort(np.concatenate((self._memory, born)), order='id')
+        fresh = np.setdiff1d(ids, self._memory['id'], assume_unique=True)
+        if len(fresh):
+            born = np.zeros(len(fresh), _ROW)
+            born['id'] = fresh
+            memory = np.concatenate((self._memory, born))
+            self._memory = memory[np.argsort(memory['id'])]
         return np.searchsorted(self._memory['id'], ids)
 
     def _move(self, rows: np.ndarray, low: np.ndarray, high: np.ndarray, stamp: int) -> None:
@@ -157,23 +153,39 @@ class TrackPoints:
         rows = np.flatnonzero(recent & (self._memory['stamp'] < stamp))
         if not len(rows):
             return self._memory[rows]
-        free = np.flatnonzero(_IS_THING[labels.label] & (instance == 0))
-        places = np.ascontiguousarray(transform_points(pose, points[free]).T)
-        held = []
-        for row in rows:
-            track = self._memory[row]
-            moved = track['velocity'] * ((stamp - track['stamp']) * 1e-9)
-            low = track['low'] + moved - self._config.margin
-            high = track['high'] + moved + self._config.margin
-            near = _inside(places, low, high)
-            own = free[near]
-            suits = SUITS[track['class_id'], labels.label[own]] & (instance[own] == 0)
-            if suits.sum() >= FEWEST_POINTS:
-                instance[own[suits]] = track['id']
-                there = places[:, near[suits]]
-                self._move(np.array([row]), there.min(1)[None], there.max(1)[None], stamp)
-                held.append(row)
-        return self._memory[held]
+        free = np.flatnonzero(_IS_THING.take(labels.label) & (instance == 0))
+        places = np.ascontiguousarray(transform_points(pose, points.take(free, 0)).T)
+        label, owner = labels.label[free], np.zeros(len(free), np.uint16)
+        tracks = self._memory[rows]
+        moved = tracks['velocity'] * ((stamp - tracks['stamp']) * 1e-9)[:, None]
+        low = tracks['low'] + moved - self._config.margin
+        high = tracks['high'] + moved + self._config.margin
+        for n, track in enumerate(tracks):
+            near = _inside(places, low[n], high[n])
+            own = near[SUITS[track['class_id']][label[near]] & (owner[near] == 0)]
+            if len(own) >= FEWEST_POINTS:
+                owner[own] = track['id']
+        instance[free] = owner
+        held = np.flatnonzero(owner)
+        ids, _, low, high = _extents(owner[held], places.take(held, 1))
+        rows = rows[np.searchsorted(tracks['id'], ids)]
+        self._move(rows, low, high, stamp)
+        return self._memory[rows]
+
+
+def _extents(
+    ids: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Return the ids (T,) of places (3, M) in order, how many of each, and their corners (T, 3).
+
+    `ids` (M,) uint16 are all above 0.
+    """
+    order = np.argsort(ids, kind='stable')
+    ids, places = ids[order], places.take(order, 1)
+    first = np.flatnonzero(np.diff(ids, prepend=0))
+    low, high = (way.reduceat(places, first, 1).T for way in (np.minimum, np.maximum))
+    return ids[first], np.diff(first, append=len(ids)), low, high
 
 
 def _inside(places: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -208,8 +220,9 @@ def boxes_in_picture(
         (S, 4) float32: x0, y0, x1, y1 in pixels.
 
     """
-    of_point = instance[pairing.index]
-    groups = [(one, pairing.pixels[of_point == one]) for one in track_id]
+    rows = np.flatnonzero(np.isin(instance[pairing.index], track_id))
+    of_point, pixels = instance[pairing.index[rows]], pairing.pixels[rows]
+    groups = [(one, pixels[of_point == one]) for one in track_id]
     shown = [(one, np.concatenate((p.min(0), p.max(0) + 1))) for one, p in groups if len(p)]
     return (np.array([one for one, _ in shown], np.uint16),
             np.array([box for _, box in shown], np.float32).reshape(-1, 4))
