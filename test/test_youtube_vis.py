@@ -40,7 +40,7 @@ def true_masks():
 
 
 def as_numbers(mask):
-    """Return uncompressed run lengths, as the 2019 and 2021 files have them."""
+    """Return uncompressed run lengths, as the files of 2019 to 2022 have them."""
     flat = mask.ravel(order='F').astype(int)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], flat, [1 - flat[-1]]))))
     counts = np.diff(np.concatenate(([0], edges))).tolist()
@@ -57,6 +57,7 @@ def as_polygons(mask):
 FORMATS = {  # JSON file, folder of its pictures, how it writes masks
     'ytvis_2019': ('train.json', 'train/JPEGImages', as_numbers),
     'ytvis_2021': ('train/instances.json', 'train/JPEGImages', as_numbers),
+    'ytvis_2022': ('gt_long.json', 'valid/JPEGImages', as_numbers),
     'ovis': ('annotations_train.json', 'train', encode),
     'polygons': ('instances.json', 'JPEGImages', as_polygons),
 }
@@ -139,6 +140,23 @@ def test_a_set_without_annotations_has_pictures_alone(tmp_path):
     video, = open_collection(write_fixture(tmp_path, 'ytvis_2021', told=False)).videos
     picture = video.picture(FRAMES - 1, 'video')
     assert picture.label is None and picture.instance is None
+
+
+def test_short_and_long_videos_stand_side_by_side(tmp_path):
+    """As in the validation set of 2022, whose results go into one file."""
+    path = write_fixture(tmp_path, 'ytvis_2022')
+    content = json.loads(path.read_text())
+    video, told = content['videos'][0], content['annotations']
+    content['videos'].append({**video, 'id': 4, 'file_names': 25 * video['file_names']})
+    content['annotations'] += [
+        {**one, 'video_id': 4, 'segmentations': 25 * one['segmentations']} for one in told]
+    path.write_text(json.dumps(content))
+    short, long = open_collection(path).videos
+    assert (len(short), len(long)) == (FRAMES, 25 * FRAMES)
+    for index in 1, FRAMES, 25 * FRAMES - 1:
+        picture = long.picture(index, 'video')
+        assert picture.stamp == round(index * 1e9 / 6)
+        np.testing.assert_array_equal(picture.instance == 1, true_masks()[0, index % FRAMES])
 
 
 def test_clips_for_training_come_from_the_json(tmp_path):

@@ -136,8 +136,10 @@ def _video(
 
 
 def _find_images(path: Path, videos: Sequence[Mapping[str, Any]]) -> Path:
+    """Return the folder of the pictures; those of 2022's gt_short and gt_long are in valid/."""
     split = path.stem.removeprefix('annotations_').removeprefix('instances_')
-    folders = [path.parent / place for place in ('JPEGImages', f'{split}/JPEGImages', split, '.')]
+    places = 'JPEGImages', f'{split}/JPEGImages', split, 'valid/JPEGImages', '.'
+    folders = [path.parent / place for place in places]
     for folder in folders:
         if all((folder / video['file_names'][0]).is_file() for video in videos):
             return folder
