@@ -22,6 +22,7 @@ from .sensor_files import (
     read_picture,
     sweep_files,
     sweep_messages,
+    transform_entry,
     transform_messages,
 )
 from ..errors import BagError
@@ -64,10 +65,8 @@ def object_folder(folder: Path, cameras: Sequence[str], form: str) -> Recording:
             notes.append(f'frame {path.stem} has no picture')
         entries.append(Entry(stamp, functools.partial(
             _frame_messages, path, own, calibration, stamp, form)))
-    static = [('base_link', 'lidar', np.eye(4))]
-    entries.insert(0, Entry(START, functools.partial(
-        transform_messages, '/tf_static', START, static)))
-    return Recording(entries, notes)
+    static = transform_entry('/tf_static', START, [('base_link', 'lidar', np.eye(4))])
+    return Recording([static, *entries], notes)
 
 
 def _pictures(folder: Path, cameras: Sequence[str]) -> dict[str, dict[str, Path]]:

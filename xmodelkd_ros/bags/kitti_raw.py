@@ -25,12 +25,12 @@ from .kitti_poses import cover, odom_from_imu
 from .kitti_stamps import frame_stamps, gaps
 from .recording import Entry, Recording
 from .sensor_files import (
+    picture_entries,
     picture_files,
-    picture_messages,
     read_picture,
     sweep_files,
     sweep_messages,
-    transform_messages,
+    transform_entry,
 )
 from ..errors import BagError
 
@@ -101,14 +101,7 @@ def _camera(
         raise BagError(f'{_pictures(drive, number)} has no pictures (.png, .jpg)')
     read_picture(files[0], mounted.camera)
     stamps = frame_stamps(drive / f'image_{number}' / 'timestamps.txt', files, notes)
-    name = camera_name(number)
-    return [
-        Entry(
-            int(stamp),
-            functools.partial(picture_messages, path, int(stamp), name, mounted.camera, form),
-        )
-        for path, stamp in zip(files, stamps, strict=True)
-    ]
+    return picture_entries(files, stamps, camera_name(number), mounted.camera, form)
 
 
 def _poses(drive: Path, calibrated: bool, sweeps: np.ndarray, notes: list[str]) -> list[Entry]:
@@ -120,12 +113,7 @@ def _poses(drive: Path, calibrated: bool, sweeps: np.ndarray, notes: list[str]) 
     poses = odom_from_imu(packets)
     stamps, poses = cover(stamps, poses, int(sweeps[0]), int(sweeps[-1]))
     return [
-        Entry(
-            int(stamp),
-            functools.partial(
-                transform_messages, '/tf', int(stamp), [('odom', 'base_link', pose)]
-            ),
-        )
+        transform_entry('/tf', int(stamp), [('odom', 'base_link', pose)])
         for stamp, pose in zip(stamps, poses, strict=True)
     ]
 
@@ -138,4 +126,4 @@ def _mounting(
          base_from_lidar @ np.linalg.inv(mounted.camera_from_lidar))
         for number, mounted in cameras.items()
     ]
-    return Entry(stamp, functools.partial(transform_messages, '/tf_static', stamp, transforms))
+    return transform_entry('/tf_static', stamp, transforms)

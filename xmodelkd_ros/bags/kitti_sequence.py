@@ -26,11 +26,11 @@ from .kitti_stamps import frame_numbers, gaps, PERIOD, START
 from .recording import Entry, Recording
 from .sensor_files import (
     labelled_sweep_messages,
+    picture_entries,
     picture_files,
-    picture_messages,
     read_picture,
     sweep_files,
-    transform_messages,
+    transform_entry,
 )
 from ..errors import BagError
 
@@ -71,8 +71,8 @@ def sequence(folder: Path, cameras: Sequence[str], form: str) -> Recording:
         place = np.linalg.inv(mounted.camera_from_lidar)
         mounting.append(('base_link', camera_name(number), place))
     entries += _poses(folder, rectified0_from_lidar(calibration), files, stamps, notes)
-    static = functools.partial(transform_messages, '/tf_static', stamps[0], mounting)
-    return Recording([Entry(min(entry.stamp for entry in entries), static), *entries], notes)
+    static = transform_entry('/tf_static', min(entry.stamp for entry in entries), mounting)
+    return Recording([static, *entries], notes)
 
 
 def _camera(
@@ -83,12 +83,8 @@ def _camera(
         raise BagError(f'{_pictures(folder, number)} has no pictures (.png, .jpg)')
     height, width = read_picture(pictures[0]).shape[:2]
     mounted = rectified_camera(calibration, number, (width, height))
-    name, stamps = camera_name(number), _stamps(folder / 'times.txt', pictures, [])
-    return mounted, [
-        Entry(stamp, functools.partial(
-            picture_messages, path, stamp, name, mounted.camera, form))
-        for path, stamp in zip(pictures, stamps, strict=True)
-    ]
+    stamps = _stamps(folder / 'times.txt', pictures, [])
+    return mounted, picture_entries(pictures, stamps, camera_name(number), mounted.camera, form)
 
 
 def _pictures(folder: Path, number: str) -> Path:
@@ -128,7 +124,6 @@ def _poses(
     if len(poses) <= numbers[-1]:
         raise BagError(f'{path} has {len(poses)} poses, none for frame {numbers[-1]}')
     return [
-        Entry(stamp, functools.partial(
-            transform_messages, '/tf', stamp, [('odom', 'base_link', poses[number])]))
+        transform_entry('/tf', stamp, [('odom', 'base_link', poses[number])])
         for number, stamp in zip(numbers, stamps, strict=True)
     ]

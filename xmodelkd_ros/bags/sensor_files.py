@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterable
+import functools
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
-from .recording import Messages
+from .recording import Entry, Messages
 from ..errors import BagError, CalibrationError
 from ..geometry.cameras import Camera
 from ..labels import ID_FROM_RAW
@@ -109,6 +111,17 @@ def picture_messages(
     return [(f'/{name}/camera_info', info), (f'/{name}/image/compressed', compressed)]
 
 
+def picture_entries(
+    files: list[Path], stamps: Iterable[int], name: str, camera: Camera, form: str
+) -> list[Entry]:
+    """Return the entries of pictures that were received as they were taken, at `stamps` ns."""
+    return [
+        Entry(int(stamp), functools.partial(
+            picture_messages, path, int(stamp), name, camera, form))
+        for path, stamp in zip(files, stamps, strict=True)
+    ]
+
+
 def _encoded(path: Path, camera: Camera, form: str) -> bytes:
     if _FORMATS[path.suffix] == form:
         return path.read_bytes()
@@ -148,6 +161,13 @@ def transform_messages(
         transform_message(matrix, stamp, parent, child) for parent, child, matrix in transforms
     ]
     return [(topic, TFMessage(transforms=sent))]
+
+
+def transform_entry(
+    topic: str, stamp: int, transforms: list[tuple[str, str, np.ndarray]]
+) -> Entry:
+    """Return the entry of transforms that were received at their stamp, ns."""
+    return Entry(stamp, functools.partial(transform_messages, topic, stamp, transforms))
 
 
 def sweep_files(folder: Path) -> list[Path]:

@@ -10,10 +10,8 @@ from collections.abc import Callable
 import dataclasses
 import functools
 
-import numpy as np
-
 from .recording import Entry, Messages, Recording, StorageConfig
-from .sensor_files import transform_messages
+from .sensor_files import transform_entry
 from ..config import setting
 from ..messages.cameras import camera_info_message
 from ..messages.clouds import cloud_message
@@ -47,10 +45,13 @@ def simulated_drive(config: SimulationConfig) -> Recording:
     mounting = [('base_link', 'lidar', drive.base_from_lidar)]
     mounting += [('base_link', name, drive.base_from_camera[name]) for name in drive.cameras]
     start = min(drive.stamp(0), drive.stamp(0) + exposure)
-    entries = [Entry(start, functools.partial(transform_messages, '/tf_static', start, mounting))]
+    entries = [transform_entry('/tf_static', start, mounting)]
     for index in range(config.frames):
         stamp, frame = drive.stamp(index), functools.partial(make_frame, index)
-        entries += [_pose(at, drive.pose(at)) for at in sorted({stamp, stamp + exposure})]
+        entries += [
+            transform_entry('/tf', at, [('odom', 'base_link', drive.pose(at))])
+            for at in sorted({stamp, stamp + exposure})
+        ]
         entries += [
             Entry(stamp + exposure, functools.partial(_view, frame, name))
             for name in drive.cameras
@@ -58,11 +59,6 @@ def simulated_drive(config: SimulationConfig) -> Recording:
         cloud = functools.partial(_cloud, frame, config.deskewed)
         entries.append(Entry(stamp + sweep_end, cloud))
     return Recording(entries, [])
-
-
-def _pose(stamp: int, odom_from_base: np.ndarray) -> Entry:
-    pose = [('odom', 'base_link', odom_from_base)]
-    return Entry(stamp, functools.partial(transform_messages, '/tf', stamp, pose))
 
 
 def _cloud(frame: Callable[[], Frame], deskewed: bool) -> Messages:
