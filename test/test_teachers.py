@@ -13,9 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 from xmodelkd_ros.distillation.network_teacher import NetworkTeacher, TeacherNetwork
+from xmodelkd_ros.distillation.sightings import Answer
 from xmodelkd_ros.distillation.teacher_classes import id_of_teacher_class, load_class_map
 from xmodelkd_ros.distillation.teachers import adapt, make_teacher
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError, MissingDependencyError
+from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.labels import CITYSCAPES_NAMES, ID_BY_NAME, ID_FROM_CITYSCAPES, POINT_CLASSES
 from xmodelkd_ros.networks.espnetv2 import EspNetV2, EspNetV2Config
 from xmodelkd_ros.networks.espnetv2_weights import save_espnetv2
@@ -75,6 +77,42 @@ def test_outputs_cover_the_image_whatever_its_size():
         red = functional.interpolate(out.logits[None], SIZE, mode='bilinear')[0, 0]
         assert red[:, :58].max() < 0.1 and red[:, 72:].min() > 0.9
         same(red[:, 64:66].mean(), torch.tensor(0.5), 0.02)
+
+
+class Blocks(nn.Module):
+    """Features: red and green, averaged over cells of 4 x 4 pixels."""
+
+    def forward(self, pixels):
+        return functional.avg_pool2d(pixels, 4)[:, :2], None
+
+
+def asked(teacher, image):
+    """Return pixels well inside an image and what a teacher says there, both (M, 2)."""
+    height, width = image.shape[:2]
+    pixels = np.random.default_rng(1).uniform(8, (width - 9, height - 9), (4000, 2))
+    pairing = Pairing(np.arange(4000), pixels.astype(np.float32), np.ones(4000, np.float32))
+    answer = Answer(teacher([image])[0], (height, width), None, None)
+    return pixels, answer.features(pairing).astype(float)
+
+
+@pytest.mark.parametrize('scale', [0.5, 1.0, 2.0])
+def test_what_a_teacher_says_of_a_place_is_found_at_its_pixel(scale):
+    pixels, found = asked(position_teacher((scale,)), np.zeros((*SIZE, 3), np.uint8))
+    assert np.abs(found * SIZE[::-1] - 0.5 - pixels).max() < 0.05
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('size', [(64, 128), SIZE, (90, 150), (74, 150), (90, 140)])
+def test_what_a_picture_shows_at_a_place_is_found_at_its_pixel(size, flip):
+    """Whether the networks see it as it is, smaller, larger, or smaller one way alone."""
+    ramp = np.zeros((*size, 3), np.uint8)
+    ramp[..., 1], ramp[..., 0] = np.indices(size)
+    network = TeacherNetwork(Blocks(), 'blocks', None, (0., 0., 0.), (1 / 255,) * 3)
+    teacher = NetworkTeacher('blocks', [network], (1.0,), flip, CPU)
+    (pixels, up), (_, down) = asked(teacher, ramp), asked(teacher, 255 - ramp)
+    found = (up + 255 - down) / 2  # OpenCV rounds down when it resizes
+    for half in pixels[:, 0] < size[1] / 2, pixels[:, 0] >= size[1] / 2:
+        assert np.abs((found - pixels)[half].mean(0)).max() < 0.05
 
 
 def test_images_of_several_sizes_come_back_in_order(weights):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from xmodelkd_ros.cli import evaluate
 from xmodelkd_ros.distillation.teachers import make_teacher
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.geometry.cameras import Camera
@@ -16,6 +17,8 @@ from xmodelkd_ros.records import Cloud, Frame, Picture, View
 pytest.importorskip('pytorch_lightning')
 from xmodelkd_ros.training.cache import open_drive, write_drive  # noqa: E402
 from xmodelkd_ros.training.point_losses import IGNORED  # noqa: E402
+from xmodelkd_ros.training.segmentation_module import Optimisation  # noqa: E402
+from xmodelkd_ros.training.teacher_module import TeacherModule  # noqa: E402
 from xmodelkd_ros.training.teacher_pictures import PictureDataset  # noqa: E402
 from xmodelkd_ros.training.teacher_training import (  # noqa: E402
     CLASSES,
@@ -62,7 +65,7 @@ def config(**changes):
     return TeacherTrainingConfig(**values)
 
 
-def test_a_trained_teacher_knows_its_world(drive, tmp_path):
+def test_a_trained_teacher_knows_its_world(drive, tmp_path, capsys):
     path = train_teacher([drive], [drive], tmp_path / 'run', config(), tmp_path / 'cache')
     _, names = load_espnetv2(path)
     assert names == tuple(row.name for row in ALL_CLASSES[1:])
@@ -71,6 +74,35 @@ def test_a_trained_teacher_knows_its_world(drive, tmp_path):
     logits = teacher([unseen.rgb])[0].logits
     found = logits.argmax(0).numpy() + 1
     assert (found == unseen.label[::2, ::2]).mean() > 0.9
+    assert evaluate.main(['teacher', str(drive), '--model', f'espnetv2:{path}']) == 0
+    pixels = sum(int((picture(k).label == SEEN[0]).sum()) for k in (0, 4))  # every fourth frame
+    row, = (line.split() for line in capsys.readouterr().out.splitlines() if 'road' in line)
+    assert int(row[1]) == pixels and float(row[2]) > 80
+
+
+class Edge(torch.nn.Module):
+    """Two classes with an edge between columns 31 and 32, seen `shift` pixels too far left."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def logits(self, image):
+        height, width = (n // 2 for n in image.shape[2:])
+        behind = 2 * torch.arange(width) + 0.5 + self.shift - 31.5
+        return torch.stack([-behind, behind])[None, :, None].expand(1, 2, height, width)
+
+
+def test_the_loss_is_least_where_cells_answer_for_their_centres():
+    target = (torch.arange(64) > 31).long().expand(1, 32, 64)
+
+    def loss(shift):
+        module = TeacherModule(Edge(shift), CLASSES[:2], torch.ones(2),
+                               Optimisation(0.1, 0.0, 1, lovasz=0.0, lovasz_points=1))
+        module.log_dict = lambda *_, **__: None
+        return float(module.training_step((torch.zeros(1, 3, 32, 64).byte(), target), 0))
+
+    assert loss(0) < loss(0.25) == pytest.approx(loss(-0.25))
 
 
 def test_samples_pair_pixels_and_targets(drive):

@@ -34,13 +34,11 @@ class TeacherModule(SegmentationModule):
         self.register_buffer('deviation', torch.tensor(DEVIATION).view(3, 1, 1))
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Return the loss of a batch; the target is read at the cells of the logits."""
+        """Return the loss of a batch over its pixels: cells of the logits lie between them."""
         image, target = batch
-        logits = self._logits(image)
-        step = image.shape[2] // logits.shape[2]
         how = self.optimisation
         losses = point_loss(
-            logits.transpose(0, 1).flatten(1), target[:, ::step, ::step].flatten(), self.weight,
+            self._logits(image).transpose(0, 1).flatten(1), target.flatten(), self.weight,
             how.lovasz, how.lovasz_points,
         )
         self.log_dict(losses, prog_bar=True, batch_size=len(image))
@@ -49,14 +47,13 @@ class TeacherModule(SegmentationModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Count true against predicted classes of all pixels."""
         image, target = batch
-        logits = functional.interpolate(
-            self._logits(image).float(), target.shape[1:], mode='bilinear')
-        self.confusion.update(logits.argmax(1), target)
+        self.confusion.update(self._logits(image).argmax(1), target)
 
     def _logits(self, image: Tensor) -> Tensor:
-        """image: B x 3 x H x W uint8. Output: B x C x h x w, h and w about H / 2 and W / 2."""
+        """image: B x 3 x H x W uint8. Output: B x C x H x W."""
         normal = (image.float() / 255 - self.mean) / self.deviation
         size = [MULTIPLE * max(1, round(n / MULTIPLE)) for n in image.shape[2:]]
         if size != list(image.shape[2:]):
             normal = functional.interpolate(normal, size, mode='bilinear', antialias=True)
-        return self.network.logits(normal.contiguous(memory_format=torch.channels_last))
+        logits = self.network.logits(normal.contiguous(memory_format=torch.channels_last))
+        return functional.interpolate(logits.float(), image.shape[2:], mode='bilinear')
