@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from .cache import cached_drives, CachedDrive
 from .point_augmentation import PointAugmentation
 from .point_dataset import collate, PointDataset
 from .point_losses import class_weights
 from .point_module import PointModule
-from .segmentation_module import Optimisation
+from .segmentation_module import make_loader, Optimisation
 from .trainer import fit, RunConfig, seed_everything
 from ..config import setting, to_mapping
 from ..labels import POINT_CLASSES
@@ -92,9 +90,11 @@ def train_point(
         save_checkpoint(path, _checkpoint(module, config, view, len(samples)))
 
     held = PointDataset(held_out, view, POINT_CLASSES, every=config.validate_every)
+    workers = config.run.workers
     fit(
-        module, _loader(samples, config, True), _loader(held, config, False), config.run, out,
-        'miou', export, to_mapping(config), resume,
+        module, make_loader(samples, config.batch, workers, True, collate),
+        make_loader(held, 1, workers, False, collate), config.run, out, 'miou', export,
+        to_mapping(config), resume,
     )
     return path
 
@@ -114,25 +114,10 @@ def _some(drives: Sequence[CachedDrive], view: RangeViewConfig) -> PointDataset:
     return PointDataset(drives, view, POINT_CLASSES, every=every)
 
 
-def _loader(samples: PointDataset, config: PointTrainingConfig, shuffle: bool) -> DataLoader:
-    workers = config.run.workers
-    return DataLoader(
-        samples, config.batch if shuffle else 1, shuffle=shuffle, drop_last=shuffle,
-        num_workers=workers, persistent_workers=workers > 0, collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
 def _checkpoint(
     module: PointModule, config: PointTrainingConfig, view: RangeViewConfig, sweeps: int
 ) -> Checkpoint:
-    score: Any = module.trainer.callback_metrics.get('miou')
-    summary = {
-        'steps': module.global_step,
-        'sweeps': sweeps,
-        'validation_miou': None if score is None else round(float(score), 2),
-        'configuration': to_mapping(config),
-    }
+    summary = {**module.summary(), 'sweeps': sweeps, 'configuration': to_mapping(config)}
     return Checkpoint(
         'point', to_mapping(config.network), to_mapping(view), tuple(module.classes), summary,
         halves(module.network),

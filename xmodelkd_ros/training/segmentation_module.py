@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from torch import nn, Tensor
+from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point_losses import IGNORED
@@ -86,6 +87,26 @@ class SegmentationModule(lightning.LightningModule):
         """AdamW; biases, norms and PReLUs do not decay."""
         how = self.optimisation
         return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
+
+    def summary(self) -> dict[str, Any]:
+        """Return for the checkpoint how many steps there were, and the last mIoU in percent."""
+        score = self.trainer.callback_metrics.get('miou')
+        return {
+            'steps': self.global_step,
+            'validation_miou': None if score is None else round(float(score), 2),
+        }
+
+
+def make_loader(
+    samples: Dataset[Any], batch: int, workers: int, shuffle: bool,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[Any]:
+    """Return batches to train on, shuffled and all full, or to validate by, in order."""
+    return DataLoader(
+        samples, batch, shuffle=shuffle, drop_last=shuffle, collate_fn=collate,
+        num_workers=workers, persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:

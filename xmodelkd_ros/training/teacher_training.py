@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch.utils.data import DataLoader
 
 from .cache import cached_drives
 from .point_losses import class_weights
-from .segmentation_module import Optimisation
+from .segmentation_module import make_loader, Optimisation
 from .teacher_module import TeacherModule
 from .teacher_pictures import PictureDataset
 from .trainer import fit, RunConfig, seed_everything
@@ -88,12 +84,15 @@ def train_teacher(
     path = out / CHECKPOINT
 
     def export() -> None:
-        summary = _summary(module, config, len(samples))
-        save_espnetv2(path, module.network, CLASSES, summary)
+        told = to_mapping(dataclasses.replace(config, start=Path(config.start).name))
+        save_espnetv2(path, module.network, CLASSES, {
+            **module.summary(), 'pictures': len(samples), 'configuration': told})
 
+    workers = config.run.workers
     fit(
-        module, _loader(samples, config, True), _loader(held, config, False), config.run, out,
-        'miou', export, to_mapping(config), resume,
+        module, make_loader(samples, config.batch, workers, True),
+        make_loader(held, 1, workers, False), config.run, out, 'miou', export,
+        to_mapping(config), resume,
     )
     return path
 
@@ -130,26 +129,3 @@ def _stands_for(name: str, kind: SemanticClass) -> bool:
     if name not in PUBLISHED_NAMES[:-1]:
         return False
     return int(ID_FROM_CITYSCAPES[PUBLISHED_NAMES.index(name)]) == kind.id
-
-
-def _loader(
-    samples: PictureDataset, config: TeacherTrainingConfig, shuffle: bool
-) -> DataLoader[Any]:
-    workers = config.run.workers
-    return DataLoader(
-        samples, config.batch if shuffle else 1, shuffle=shuffle, drop_last=shuffle,
-        num_workers=workers, persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
-def _summary(
-    module: TeacherModule, config: TeacherTrainingConfig, pictures: int
-) -> dict[str, Any]:
-    score = module.trainer.callback_metrics.get('miou')
-    return {
-        'steps': module.global_step,
-        'pictures': pictures,
-        'validation_miou': None if score is None else round(float(score), 2),
-        'configuration': to_mapping(dataclasses.replace(config, start=Path(config.start).name)),
-    }
