@@ -55,6 +55,9 @@ LOSSES = {
     'dice': 4.0, 'semantic': 0.3, 'association': 0.25, 'heat': 0.5, 'vote': 0.5}
 """Weights with which the shipped network was trained, too."""
 
+WHOLE = {'width': 640, 'height': 192, 'augmentation': {'zoom': 1.2, 'shrink': 1.1}}
+"""A teacher learns from whole pictures: in cut-outs there is little to be mistaken for."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TableConfig:
@@ -69,7 +72,7 @@ class TableConfig:
     batch: int = setting(2, 'clips per step', low=1)
     start: str = setting(str(SHIPPED), 'weights that every student starts from')
     steps: int = setting(300, 'steps of a student', low=1)
-    teacher_steps: int = setting(300, 'steps of a teacher', low=1)
+    teacher_steps: int = setting(250, 'steps of a teacher', low=1)
     rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
 
@@ -123,6 +126,7 @@ def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     plain['clips'] |= {'frames': config.clip_frames, 'max_gap': 1}
     if of_teacher:
         plain['start'] = str(SHIPPED)
+        plain['clips'] |= WHOLE
         how = from_mapping(ClipTrainingConfig, plain)
         return train_clip(*folders(work, config), out, how, out, begun)
     plain |= {'mode': options['mode'], 'start': config.start,

@@ -8,7 +8,6 @@ labels it learns from the queries of the clip network (`queries.py` says which f
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
 from .clip_teacher import ClipTeacher, Lesson
 from .ookd_config import OokdTrainingConfig
@@ -16,12 +15,10 @@ from .queries import associate_queries, filter_by_truth, rank_pairs
 from .query_losses import class_loss, cover_loss, dice_loss, embedding_loss
 from ..errors import ConfigurationError
 from ..networks.clip_output import take
-from ..networks.video_backbone import STRIDE
 from ..networks.video_masks import mask_logits, PixelOutput, QueryOutput, select_queries
 from ..training.clip_losses import coarse_cells
 from ..training.query_matching import pair_cost
 from ..training.video_clips import ClipBatch
-from ..training.video_losses import video_losses
 from ..training.video_module import VideoTrainingModule
 from ..training.video_targets import InstanceTargets
 
@@ -58,13 +55,10 @@ class OokdTrainingModule(VideoTrainingModule):
             batch = ClipBatch(batch.images, targets, batch.clip)
         starts = self._starts(batch)
         queries, pixels = self.network(images, starts)
-        finer = STRIDE // self.config.network.mask_stride
-        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
-        with torch.autocast(self.device.type, enabled=False):
-            losses = video_losses(
-                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses)
-            if lesson is not None:
-                peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
+        losses = self._frame_losses(queries, pixels, batch)
+        if lesson is not None:
+            peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
+            with torch.autocast(self.device.type, enabled=False):
                 losses |= self._distil(peaks, pixels, lesson, batch.targets)
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f'train/{name}': value for name, value in losses.items()})

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch.nn import functional as F
 
 from .clip_losses import clip_losses, ClipLossConfig
 from .long_clips import LongClipConfig
 from .video_clips import ClipBatch
 from .video_evaluation import score_drive
-from .video_losses import video_losses
 from .video_module import VideoTrainingConfig, VideoTrainingModule
 from ..config import setting, to_mapping
 from ..evaluation.video import TrackEvaluation
@@ -22,7 +20,6 @@ from ..inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
 from ..labels import THING_CLASSES
 from ..networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
-from ..networks.video_backbone import STRIDE
 from ..networks.video_masks import select_queries
 
 
@@ -32,6 +29,8 @@ class ClipTrainingConfig(VideoTrainingConfig):
 
     clips: LongClipConfig = setting(LongClipConfig(), 'how clips are drawn')
     temporal: TemporalConfig = setting(TemporalConfig(), 'shape of the temporal transformer')
+    frozen: bool = setting(
+        True, 'keep the per-frame network of `start`, train the temporal transformer alone')
     clip_losses: ClipLossConfig = setting(ClipLossConfig(), 'weights of the losses of clips')
     windows: ClipWindowConfig = setting(ClipWindowConfig(), 'how validation cuts drives')
     batch: int = setting(2, 'clips per step', low=1, high=1024)
@@ -39,7 +38,7 @@ class ClipTrainingConfig(VideoTrainingConfig):
 
 class ClipTrainingModule(VideoTrainingModule):
     """
-    Trains the per-frame network and the temporal transformer over it together.
+    Trains the temporal transformer, and the per-frame network below it unless that is frozen.
 
     Parameters
     ----------
@@ -52,8 +51,21 @@ class ClipTrainingModule(VideoTrainingModule):
 
     def __init__(self, config: ClipTrainingConfig) -> None:
         super().__init__(config)
+        self.frozen = config.frozen and bool(config.start)
         self.shape = ClipNetworkConfig(config.network, config.temporal)
         self.adopt(ClipNetwork(self.shape))
+
+    def freeze_frames(self) -> None:
+        """Exclude the per-frame network from the training, where that is to stay."""
+        for part in (self.network.frame, self.semantic):
+            part.requires_grad_(not self.frozen)
+
+    def train(self, mode: bool = True) -> ClipTrainingModule:
+        """Set the mode; the statistics of a frozen network stay."""
+        super().train(mode)
+        if self.frozen:
+            self.network.frame.eval()
+        return self
 
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips of one length."""
@@ -61,14 +73,12 @@ class ClipTrainingModule(VideoTrainingModule):
         starts = self._starts(batch)
         images = self._normalise(batch.images)
         queries, pixels, tokens, clip = self.network(images, length, starts)
-        finer = STRIDE // self.config.network.mask_stride
-        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
         peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
         with torch.autocast(self.device.type, enabled=False):
-            losses = video_losses(
-                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses)
-            losses |= clip_losses(
+            losses = clip_losses(
                 clip, pixels, tokens, peaks, batch.targets, length, self.config.clip_losses)
+        if not self.frozen:
+            losses |= self._frame_losses(queries, pixels, batch)
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f'train/{name}': value for name, value in losses.items()})
         self.log('train/loss', total, prog_bar=True)

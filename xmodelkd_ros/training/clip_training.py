@@ -45,6 +45,7 @@ def train_clip(
         start = load_checkpoint(config.start, 'video')
         load_weights(module.network.frame, start, config.start)
         module.adopt(module.network)
+    module.freeze_frames()
     return train_module(
         module, clips, drive_loader(checked), out / CHECKPOINT, len(learned), resume)
 

@@ -22,6 +22,7 @@ from ..inference.video_segmenter import detections, VideoPreprocessing
 from ..labels import ALL_CLASSES, THING_CLASSES
 from ..networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ..networks.video_backbone import STRIDE
+from ..networks.video_masks import PixelOutput, QueryOutput
 from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Picture
 
@@ -112,16 +113,21 @@ class VideoTrainingModule(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips."""
         queries, pixels = self.network(self._normalise(batch.images), self._starts(batch))
-        finer = STRIDE // self.config.network.mask_stride
-        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
-        with torch.autocast(self.device.type, enabled=False):
-            losses = video_losses(
-                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses
-            )
+        losses = self._frame_losses(queries, pixels, batch)
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f'train/{name}': value for name, value in losses.items()})
         self.log('train/loss', total, prog_bar=True)
         return total
+
+    def _frame_losses(
+        self, queries: QueryOutput, pixels: PixelOutput, batch: ClipBatch
+    ) -> dict[str, torch.Tensor]:
+        """Return the losses of what is said about each picture."""
+        finer = STRIDE // self.config.network.mask_stride
+        semantic = self.semantic(F.avg_pool2d(pixels.features, finer)).float()
+        with torch.autocast(self.device.type, enabled=False):
+            return video_losses(
+                queries, pixels, batch.targets, batch.clip, semantic, self.config.losses)
 
     def on_train_batch_end(self, outputs: Any, batch: ClipBatch, index: int) -> None:
         """Let the average follow the weights."""
