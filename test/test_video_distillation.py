@@ -379,6 +379,25 @@ def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
     assert len(list(segment(pictures(7)))) == 7
 
 
+@pytest.mark.parametrize('frozen', [True, False])
+def test_the_frames_below_a_teacher_are_trained_only_if_wanted(drives, tmp_path, frozen):
+    from xmodelkd_ros.config import from_mapping
+    from xmodelkd_ros.networks.checkpoint import load_checkpoint
+    from xmodelkd_ros.training.clip_module import ClipTrainingConfig
+    from xmodelkd_ros.training.clip_training import train_clip
+
+    start = train_student(drives, tmp_path / 'start', mode='alone')
+    config = from_mapping(
+        ClipTrainingConfig, TRAINING | {'start': str(start), 'frozen': frozen})
+    path = train_clip(
+        [drives['learned']], [drives['checked']], tmp_path, config, tmp_path / 'cache')
+    before, after = load_checkpoint(start, 'video').state, load_checkpoint(path, 'clip').state
+    same = [torch.equal(after[f'frame.{name}'].double(), old.double())
+            for name, old in before.items()]
+    assert all(same) == frozen
+    assert after['class_head.weight'].any()  # it starts at 0
+
+
 @pytest.mark.parametrize('mode', ['alone', 'plain', 'qfa'])
 def test_a_student_of_any_mode_is_a_video_segmenter(drives, teacher, tmp_path, mode, monkeypatch):
     from xmodelkd_ros.inference.video_segmenter import VideoSegmenter

@@ -59,6 +59,7 @@ class ClipTrainingModule(VideoTrainingModule):
         """Exclude the per-frame network from the training, where that is to stay."""
         for part in (self.network.frame, self.semantic):
             part.requires_grad_(not self.frozen)
+        self.train()
 
     def train(self, mode: bool = True) -> ClipTrainingModule:
         """Set the mode; the statistics of a frozen network stay."""
