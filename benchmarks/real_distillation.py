@@ -18,7 +18,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from real_drives import CAMERA, RealDrives, TrueFrame
+from real_drives import CAMERA, FEATURES, RealDrives, TrueFrame
 from real_judging import EVERY, Judge, Labeller, paint
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.bags.sweeps import Sweeps
@@ -137,14 +137,15 @@ class Students:
 
     def _train_all(self, row: Row, start: Path, drives: list[FrameSource], out: Path) -> None:
         found = cached_drives(self._options.simulated, self._out / 'arrays')
-        drives = [*drives, *(Some(LidarDrive(d), range(0, len(d), 4)) for d in found)]
+        drives = [*drives, *(
+            Some(LidarDrive(d, FEATURES), range(0, len(d), 4)) for d in found)]
         distil(drives, [Some(drives[0], range(2))], out, DistillConfig(
             mode=row.mode, fraction=1.0, start=str(start), steps=self._options.steps, rate=1e-3,
             points=20000, warm_up=20, run=RunConfig(epochs=1, workers=1)), True)
 
     def _lidar_only(self) -> LidarDrive:
         (cached,) = cached_drives([self._drives.sweeps()], self._out / 'arrays')
-        return LidarDrive(cached)
+        return LidarDrive(cached, FEATURES)
 
     def _guessed(self, drive: FrameSource, row: Row, name: str, start: Path) -> FrameSource:
         """Return a drive with guessed labels, which are written as label files once."""

@@ -42,6 +42,9 @@ DISTANCE = {'drive_0052': 0.3, 'drive_0001': 3.0}
 """From one keyframe to the next, m: one is half a traffic jam, the other 100 m of driving."""
 
 SCALE = 0.7
+FEATURES = 32
+"""Of a teacher, that the caches keep."""
+
 NO_BOXES = Boxes(
     np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, np.float32),
     np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
@@ -121,7 +124,7 @@ class RealDrives:
         """Return a drive in the feature cache."""
         config = ExtractionConfig(
             rectified=(CAMERA,), distance=DISTANCE.get(name, 1.0),
-            instants=(-12, -6, -3, 3, 6, 12), features=32)
+            instants=(-12, -6, -3, 3, 6, 12), features=FEATURES)
         out = self.out / ('cache' if adapted else 'cache_plain')
         (folder,) = extract([self.bag(name)], out, self.teacher(name, adapted), config)
         return CachedDistillationDrive(folder)
