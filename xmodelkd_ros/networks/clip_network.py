@@ -75,7 +75,6 @@ class ClipNetwork(nn.Module):
         self.class_head = nn.Linear(width, config.frame.classes)
         self.embedding_head = nn.Linear(width, config.frame.embedding)
         self.absence_head = nn.Linear(width, 1)
-        self.reader, self.read = nn.Linear(width, width), nn.Linear(width, width)
         self.mask_trunk = nn.Linear(2 * width, width)
         self.mask_head = nn.Linear(width, config.frame.kernel + 1 + 4)
         self.sharpness = nn.Parameter(torch.tensor(15.0))
@@ -83,7 +82,7 @@ class ClipNetwork(nn.Module):
         self.nearness = nn.Parameter(torch.tensor(0.5))
         self.rivalry = nn.Parameter(torch.tensor(1.0))
         heads = (self.class_head, self.embedding_head, self.absence_head, self.mask_head)
-        for head in (*heads, self.read):
+        for head in heads:
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
@@ -141,7 +140,7 @@ class ClipNetwork(nn.Module):
         changed = _CAUTION * self.embedding_head(query).float()
         embedding = F.normalize(take(clip.queries.embedding, start) + changed, dim=-1)
         away = self.nearness * strides(clip.queries, start, length)
-        reading = self._read(query, embedding, clip, keys, away)
+        reading = self._read(query, embedding, clip, away)
         return self._describe(query, embedding, reading, tokens)
 
     @torch.no_grad()
@@ -177,14 +176,17 @@ class ClipNetwork(nn.Module):
         query: torch.Tensor,
         embedding: torch.Tensor,
         clip: FrameTokens,
-        keys: torch.Tensor,
         away: torch.Tensor,
     ) -> torch.Tensor:
-        """Return B L x N x (K + 1) logits. query: B x N x D. keys: B x L K x D. away: of K."""
+        """
+        Return B L x N x (K + 1) logits. query: B x N x D. away: B L x N x K.
+
+        By likeness alone: attention that was learned on top of it knew its training drives by
+        heart and cost accuracy on others.
+        """
         alike = self.sharpness * embedding @ clip.queries.embedding.transpose(1, 2)
-        learned = _CAUTION * self.reader(query) @ self.read(keys).transpose(1, 2)  # B x N x L K
         score = F.logsigmoid(clip.queries.class_logits.amax(2))[:, None]  # of two alike the better
-        logits = alike + self.preference * score + learned.float() / query.shape[-1] ** 0.5
+        logits = alike + self.preference * score  # B x N x L K
         length = len(away) // len(query)
         logits = logits.unflatten(2, (length, -1)).transpose(1, 2).flatten(0, 1) - away
         logits = logits + self.rivalry * logits.log_softmax(1)  # a token has one reader
