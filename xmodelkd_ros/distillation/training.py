@@ -172,5 +172,7 @@ def _summary(
         'unlabelled_sweeps': len(others),
         **{f'validation_{name}': round(float(scores[name]), 2)
            for name in ('miou', 'miou_fused') if name in scores},
-        'configuration': to_mapping(config),
+        # A checkpoint is given away: it names files, not where they lay.
+        'configuration': to_mapping(config) | {
+            name: Path(getattr(config, name)).name for name in ('start', 'labeller')},
     }
