@@ -44,8 +44,8 @@ scalar = (str, int, float, bool)
 values = {{k: v if isinstance(v, scalar) else list(v) for k, v in values.items()}}
 name = node.get_fully_qualified_name()
 print(json.dumps({{'name': name, 'topic': topic, 'parameters': values}}))
-print('ready', flush=True)
 try:
+    print('ready', flush=True)
     rclpy.spin(node)
 except (KeyboardInterrupt, ExternalShutdownException):
     print('stopped in order', flush=True)
