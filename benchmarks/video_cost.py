@@ -136,7 +136,8 @@ def main(args: Sequence[str] | None = None) -> int:
     environment = describe_environment()
     path = ROOT / 'benchmarks' / 'results' / 'video_cost.json'
     path.parent.mkdir(exist_ok=True)
-    facts = {'config': to_mapping(config), 'speed': rows, 'memory': grown,
+    asked = to_mapping(config) | {'model': Path(config.model).name}
+    facts = {'config': asked, 'speed': rows, 'memory': grown,
              'threads': torch.get_num_threads(), 'environment': environment}
     path.write_text(json.dumps(facts, indent=1) + '\n')
     path.with_suffix('.md').write_text(
