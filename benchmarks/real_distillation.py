@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from real_drives import CAMERA, FEATURES, RealDrives, TrueFrame
@@ -238,6 +239,13 @@ def table(found: dict[str, dict[str, float]]) -> str:
         headers, [(name, *(100 * row[key] for key in keys)) for name, row in found.items()])
 
 
+def named(value: Any) -> Any:
+    """Return a setting as results name it: files without the folders that they lay in."""
+    if isinstance(value, list):
+        return [named(each) for each in value]
+    return value.name if isinstance(value, Path) else value
+
+
 def main() -> None:
     """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -253,7 +261,7 @@ def main() -> None:
     parser.add_argument('--final', choices=[ADAPTED_ROW, *ROWS], help='row made of all data')
     options = parser.parse_args()
     found = measure(RealDrives(options.out, options.weights), options)
-    settings = {key: str(value) for key, value in vars(options).items() if key != 'out'}
+    settings = {key: named(value) for key, value in vars(options).items() if key != 'out'}
     path = ROOT / 'benchmarks/results/real_distillation.json'
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({

@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from .teacher_classes import id_of_teacher_class
 from .teachers import make_teacher
-from ..errors import BagError, ConfigurationError
+from ..errors import ConfigurationError
 from ..evaluation.segmentation import ConfusionMatrix
 from ..labels import ALL_CLASSES
 from ..training.cache import cached_drives
+from ..training.teacher_pictures import PictureDataset
 
 _EVERY = 4
 """Pictures of a drive are much alike: every n-th frame is looked at."""
@@ -49,18 +50,11 @@ def evaluate_teacher(
     if teacher.class_names is None:
         raise ConfigurationError('model', model, 'a teacher with classes')
     ids, confusion = id_of_teacher_class(teacher.class_names), ConfusionMatrix(ALL_CLASSES[1:])
-    places = [
-        (drive, index, camera) for drive in cached_drives(drives, cache)
-        for index in range(0, len(drive), _EVERY) for camera in drive.cameras
-    ]
-    for drive, index, camera in tqdm(places, desc='pictures', unit='picture', disable=None):
-        picture = drive.picture(index, camera)
-        if picture is None:
-            continue
-        if picture.label is None:
-            raise BagError(f'{drive.folder} has no labels of its pictures')
+    samples = PictureDataset(cached_drives(drives, cache), ALL_CLASSES[1:], every=_EVERY)
+    for index in tqdm(range(len(samples)), desc='pictures', unit='picture', disable=None):
+        picture = samples.picture(index)
         logits = teacher([picture.rgb])[0].logits
-        assert logits is not None  # it has classes
+        assert logits is not None and picture.label is not None  # it has classes
         whole = torch.nn.functional.interpolate(logits[None], picture.label.shape, mode='bilinear')
         confusion.add(picture.label.astype(np.uint16), ids[whole[0].argmax(0).cpu().numpy()])
     return confusion.table()

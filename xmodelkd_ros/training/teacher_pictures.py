@@ -62,7 +62,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        picture = self._picture(index)
+        picture = self.picture(index)
         if self.augmentation is not None:
             random = np.random.default_rng(int(torch.randint(2**62, ())))
             picture = augment([picture], self.size, self.augmentation, random)[0]
@@ -72,16 +72,17 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         """Return (C,) how many pixels each class has in at most about `most` of the pictures."""
         totals = torch.zeros(classes, dtype=torch.int64)
         for index in range(0, len(self), max(1, len(self) // most)):
-            target = self._target(self._picture(index))
+            target = self._target(self.picture(index))
             totals += torch.bincount(target[target != IGNORED], minlength=classes)
         return totals
 
-    def _target(self, picture: Picture) -> Tensor:
-        return torch.from_numpy(self._target_of_id[picture.label])
-
-    def _picture(self, index: int) -> Picture:
+    def picture(self, index: int) -> Picture:
+        """Return a picture as it was taken; BagError if it has no labels."""
         drive, camera, frame = self.places[index]
         picture = drive.picture(frame, camera)
         if picture is None or picture.label is None:
             raise BagError(f'{drive.folder} has no true labels of pictures of {camera}')
         return picture
+
+    def _target(self, picture: Picture) -> Tensor:
+        return torch.from_numpy(self._target_of_id[picture.label])
