@@ -117,6 +117,19 @@ def test_crossing_objects_keep_their_ids():
     assert all(pair == owners[0] for pair in owners)
 
 
+def test_lookalikes_that_pass_each_other_keep_their_ids():
+    tracker = Tracker()
+    owners = []
+    for frame in range(20):
+        left, right = 2 + 3 * frame, 62 - 3 * frame
+        tracks = tracker.update(
+            detections(thing(1, left, 8, 0.9), thing(1, right, 10, 0.8)), frame * FRAME)
+        if abs(left - right) > 6:
+            owners.append([tracks.id_map[46, 4 * x + 12] for x in (left, right)])
+    assert owners[0][0] != owners[0][1]
+    assert all(pair == owners[0] for pair in owners)
+
+
 def test_ids_are_unique_and_memory_is_bounded_over_a_long_run():
     tracker = Tracker(TrackerConfig(max_age=0.5))
     owner_of_id, sizes = {}, []

@@ -19,7 +19,7 @@ from .assignment import associate
 from .image_boxes import bounding_boxes, near, overlaps
 from .instance_masks import paint_instances, resolve_overlaps
 from .track_ids import next_id
-from .track_memory import memory_type, MOMENTA
+from .track_memory import memory_type, MOMENTA, VELOCITY_GAIN
 from ..config import setting
 from ..records import Detections, Tracks
 
@@ -157,13 +157,20 @@ class Tracker:
         similarity = np.einsum('dk,tpk->dtp', seen.embedding, memory['bank']).max(2, initial=-1)
         gap, unplaced = ((stamp - memory[name]) * 1e-9 for name in ('stamp', 'placed'))
         fresh = np.exp(-unplaced / config.overlap_memory)
-        affinity = similarity + config.overlap_weight * fresh * overlaps(boxes, memory['box'])
+        expected = self._expected_boxes(unplaced)
+        affinity = similarity + config.overlap_weight * fresh * overlaps(boxes, expected)
         differs = seen.class_id[:, None] != memory['votes'].argmax(1)[None]
         affinity -= config.class_penalty * differs
-        possible = near(boxes, memory['box'], config.drift * unplaced * seen.size[1])
+        possible = near(boxes, expected, config.drift * unplaced * seen.size[1])
         possible &= gap <= config.max_age
         cost = np.where(possible, -affinity, np.inf)
         return associate(cost, -config.min_affinity)
+
+    def _expected_boxes(self, unplaced: np.ndarray) -> np.ndarray:
+        """Return (T, 4) where the tracks should be by now, if they move on and slow down."""
+        memory = self._config.overlap_memory
+        moved = memory * (1 - np.exp(-unplaced / memory))  # s at the last velocity
+        return self._memory['box'] + moved[:, None] * np.tile(self._memory['velocity'], 2)
 
     def _refresh(
         self, seen: Detections, boxes: np.ndarray, track: np.ndarray, stamp: int
@@ -179,6 +186,9 @@ class Tracker:
         memory['score'] = 0.8 * memory['score'] + 0.2 * seen.score[found]
         memory['sure'] |= seen.score[found] >= self._config.sure_score
         memory['hits'] += 1
+        step = np.maximum((stamp - memory['placed']) * 1e-9, 1e-3)[:, None]
+        velocity = (_centers(boxes[found]) - _centers(memory['box'])) / step
+        memory['velocity'] += VELOCITY_GAIN * (velocity - memory['velocity'])
         memory['box'], memory['stamp'], memory['placed'] = boxes[found], stamp, stamp
         self._memory[rows] = memory
 
@@ -232,6 +242,10 @@ class Tracker:
             latest = np.argsort(-memory['stamp'], kind='stable')[: self._config.max_tracks]
             memory = memory[np.sort(latest)]
         self._memory = memory
+
+
+def _centers(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
 def _take(detections: Detections, rows: np.ndarray) -> Detections:

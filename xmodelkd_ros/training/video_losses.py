@@ -165,8 +165,8 @@ def mask_losses(
 
 
 def size_weight(targets: InstanceTargets) -> torch.Tensor:
-    """Return (B, N): instances in a few cells count less, down to 0.3; padding counts 0."""
-    weight = (targets.half_size.prod(2) / 4).clamp(0.3, 1)
+    """Return (B, N): instances in a few cells count less, down to 0.5; padding counts 0."""
+    weight = (targets.half_size.prod(2) / 4).clamp(0.5, 1)
     return weight * (targets.channel >= 0)
 
 
