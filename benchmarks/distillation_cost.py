@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-import json
 import multiprocessing
 from pathlib import Path
 import resource
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from real_drives import CAMERA, RealDrives
+from result_files import write_results
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import from_mapping
@@ -34,7 +34,6 @@ from xmodelkd_ros.distillation.extraction import extract
 from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
 from xmodelkd_ros.distillation.teachers import make_teacher
 from xmodelkd_ros.distillation.training import distil
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 
 ROOT = Path(__file__).parents[1]
@@ -117,12 +116,11 @@ def main(args: Sequence[str] | None = None) -> int:
     text = '\n\n'.join(
         f'{name}\n\n{format_table(list(of[0]), [list(row.values()) for row in of])}'
         for name, of in rows.items())
-    environment = describe_environment()
-    path = ROOT / 'benchmarks' / 'results' / 'distillation_cost.json'
-    path.write_text(json.dumps({**rows, 'environment': environment}, indent=1) + '\n')
-    path.with_suffix('.md').write_text(
+    write_results(
+        'distillation_cost',
         '# Cost of the distillation\n\n`python benchmarks/distillation_cost.py`, KITTI drive '
-        f'0052, {environment["cpu"]}, {environment["cores"]} cores\n\n```\n{text}\n```\n')
+        f'0052\n\n```\n{text}\n```\n',
+        rows)
     print(text)
     return 0
 

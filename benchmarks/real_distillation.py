@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from real_drives import CAMERA, FEATURES, RealDrives, TrueFrame
 from real_judging import EVERY, Judge, Labeller, paint
+from result_files import write_results
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.bags.sweeps import Sweeps
 from xmodelkd_ros.config import to_mapping
@@ -32,12 +33,11 @@ from xmodelkd_ros.distillation.labelled_drives import AnnotatedDrive, LidarDrive
 from xmodelkd_ros.distillation.student_adaptation import adapt_student, average_students
 from xmodelkd_ros.distillation.students import STUDENT
 from xmodelkd_ros.distillation.training import distil
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.training.cache import cached_drives
-from xmodelkd_ros.training.trainer import RunConfig
+from xmodelkd_ros.training.run_config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 ADAPTED = 3
@@ -262,12 +262,13 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(RealDrives(options.out, options.weights), options)
     settings = {key: named(value) for key, value in vars(options).items() if key != 'out'}
-    path = ROOT / 'benchmarks/results/real_distillation.json'
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({
-        'environment': describe_environment(), 'settings': settings,
-        'rows': {row.name: to_mapping(row) for row in ROWS.values()}, 'scores': found,
-    }, indent=1) + '\n')
+    write_results(
+        'real_distillation',
+        '# Table B: distillation on real drives, without any 3D label\n\n'
+        '`python benchmarks/real_distillation.py --weights <files> --simulated <drives>`\n\n'
+        f'```\n{table(found)}\n```\n',
+        {'settings': settings, 'rows': {row.name: to_mapping(row) for row in ROWS.values()},
+         'scores': found})
     print(table(found))
 
 

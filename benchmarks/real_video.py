@@ -17,17 +17,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import itertools
-import json
 from pathlib import Path
 import sys
 from typing import Any
 
 import numpy as np
 from real_drives import RealDrives, source
+from result_files import write_results
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.errors import ConfigurationError
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.evaluation.tracklets import read_tracklets
 from xmodelkd_ros.geometry.boxes import points_in_boxes
@@ -182,19 +181,16 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def write(scores: dict[str, IdentityScores], sources: dict[str, str]) -> None:
     """Write the scores, with how they came about."""
-    environment = describe_environment()
     facts: dict[str, Any] = {
         'scores': {name: dataclasses.asdict(s) for name, s in scores.items()},
         'sources': {name: '/'.join(Path(path).parts[-2:]) for name, path in sources.items()},
-        'environment': environment,
     }
-    path = ROOT / 'benchmarks' / 'results' / 'real_video.json'
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(facts, indent=1) + '\n')
-    path.with_suffix('.md').write_text(
+    write_results(
+        'real_video',
         '# Identities on KITTI drive 0001, against its tracklets\n\n'
-        f'`python benchmarks/real_video.py {" ".join(f"{n}=..." for n in sources)}`, '
-        f'{environment["date"]}\n\n```\n{table(scores)}\n```\n')
+        f'`python benchmarks/real_video.py {" ".join(f"{n}=..." for n in sources)}`\n\n'
+        f'```\n{table(scores)}\n```\n',
+        facts)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 import functools
-import json
 import multiprocessing
 from pathlib import Path
 import sys
@@ -37,12 +36,11 @@ from distillation_cells import (
     TRAINING,
 )
 import numpy as np
+from result_files import write_results
 from xmodelkd_ros.cli.command import command
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / 'benchmarks' / 'results'
 TEACHER = f'espnetv2:{ROOT / "models" / "image_espnetv2_simulated.safetensors"}'
 
 REPORT = """# Table A: distillation on simulated drives
@@ -132,7 +130,7 @@ def _spread(scores: Sequence[float]) -> str:
     return f'{np.mean(scores):.1f} +- {np.std(scores, ddof=1):.1f} ({len(scores)})'
 
 
-def write_results(bench: Bench, seeds: Sequence[int], teacher: str) -> str:
+def write_tables(bench: Bench, seeds: Sequence[int], teacher: str) -> str:
     """Write the tables with all that they were made with; return them."""
     table, rows = tabulate(bench, seeds)
     ablation, parts = tabulate_ablations(bench, seeds)
@@ -141,17 +139,14 @@ def write_results(bench: Bench, seeds: Sequence[int], teacher: str) -> str:
         'rows': rows, 'ablation': parts, 'seeds': list(seeds), 'teacher': Path(teacher).name,
         'teacher_painted': {'miou': 100 * miou, 'share_of_points': share}, 'drives': DRIVES,
         'simulation': SIMULATION, 'extraction': EXTRACTION, 'training': TRAINING,
-        'steps': STEPS, 'rates': RATES, 'environment': describe_environment(),
+        'steps': STEPS, 'rates': RATES,
     }
     text = REPORT.format(
         table=table, ablation=ablation, miou=100 * miou, share=100 * share, steps=STEPS,
         sweeps=DRIVES['train'][1] * SIMULATION['frames'], seeds=len(seeds),
         tested=DRIVES['test'][1] * SIMULATION['frames'], fraction=100 * RATE_FRACTION,
         rates=' or '.join(f'{rate:g}' for rate in RATES))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / 'simulated_distillation.json'
-    path.write_text(json.dumps(facts, indent=1) + '\n')
-    path.with_suffix('.md').write_text(text)
+    write_results('simulated_distillation', text, facts)
     return f'{table}\n\n{ablation}'
 
 
@@ -184,7 +179,7 @@ def main(args: Sequence[str] | None = None) -> int:
     cells = list(chosen_cells(bench, options.seeds))
     _each(bench.train, cells, options.processes)
     _each(functools.partial(bench.score, part='test'), cells, options.processes)
-    print(write_results(bench, options.seeds, options.teacher))
+    print(write_tables(bench, options.seeds, options.teacher))
     return 0
 
 

@@ -21,6 +21,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from result_files import write_results
 import torch
 from xmodelkd_ros.cli.arguments import add_options, config_from_options
 from xmodelkd_ros.cli.command import command
@@ -28,7 +29,6 @@ from xmodelkd_ros.cli.progress import progress
 from xmodelkd_ros.config import from_mapping, setting, to_mapping
 from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
 from xmodelkd_ros.distillation.ookd_training import train_ookd
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table, Value
 from xmodelkd_ros.evaluation.video import HEADERS, PARTS, percent, TrackEvaluation
 from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
@@ -41,7 +41,6 @@ from xmodelkd_ros.training.clip_training import train_clip
 from xmodelkd_ros.training.video_evaluation import follow, score_drive
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / 'benchmarks' / 'results'
 ROWS = {
     'student alone': {'mode': 'alone'},
     '+ plain distillation': {'mode': 'plain'},
@@ -174,20 +173,18 @@ def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
     return '\n\n'.join(texts)
 
 
-def write_results(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
+def write_tables(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
     """Write the tables, and all numbers with what they were made with."""
-    RESULTS.mkdir(exist_ok=True)
     contents = {name: load_checkpoint(path, 'video').sha256
                 for name, path in (('teacher', SHIPPED), ('students', config.start))}
     facts = {'config': to_mapping(config) | {'start': Path(config.start).name},
-             'start_sha256': contents, 'scores': scores,
-             'environment': describe_environment()}
-    path = RESULTS / 'simulated_video_distillation.json'
-    path.write_text(json.dumps(facts, indent=1) + '\n')
-    path.with_suffix('.md').write_text(
+             'start_sha256': contents, 'scores': scores}
+    write_results(
+        'simulated_video_distillation',
         '# Online video segmenter taught by the offline one, simulated drives\n\n'
         f'`python benchmarks/simulated_video_distillation.py --work <folder>`\n\n'
-        f'```\n{tables(scores)}\n```\n')
+        f'```\n{tables(scores)}\n```\n',
+        facts)
 
 
 @command
@@ -208,7 +205,7 @@ def main(args: Sequence[str] | None = None) -> int:
     for seed in range(config.seeds):
         for row in (TEACHER, *(r for r in ROWS if r != TEACHER)):
             scores[row].append(score_cell(options.work, config, row, seed))
-            write_results({r: cells for r, cells in scores.items() if cells}, config)
+            write_tables({r: cells for r, cells in scores.items() if cells}, config)
     print(tables(scores))
     return 0
 

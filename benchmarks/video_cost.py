@@ -14,7 +14,6 @@ import argparse
 from collections.abc import Iterator, Sequence
 import dataclasses
 import itertools
-import json
 from pathlib import Path
 import sys
 import tempfile
@@ -22,11 +21,11 @@ import time
 from typing import Any
 
 import numpy as np
+from result_files import write_results
 import torch
 from xmodelkd_ros.cli.arguments import add_options, config_from_options
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import setting, to_mapping
-from xmodelkd_ros.evaluation.environment import describe_environment
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.inference.tracker import Tracker
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
@@ -133,17 +132,14 @@ def main(args: Sequence[str] | None = None) -> int:
     print(_table(rows), flush=True)
     grown = memory(config)
     print(_table(grown))
-    environment = describe_environment()
-    path = ROOT / 'benchmarks' / 'results' / 'video_cost.json'
-    path.parent.mkdir(exist_ok=True)
     asked = to_mapping(config) | {'model': Path(config.model).name}
     facts = {'config': asked, 'speed': rows, 'memory': grown,
-             'threads': torch.get_num_threads(), 'environment': environment}
-    path.write_text(json.dumps(facts, indent=1) + '\n')
-    path.with_suffix('.md').write_text(
-        '# Cost of the online video segmenter\n\n`python benchmarks/video_cost.py`, '
-        f'{environment["cpu"]}, {environment["cores"]} cores\n\n'
-        f'```\n{_table(rows)}\n\n{_table(grown)}\n```\n')
+             'threads': torch.get_num_threads()}
+    write_results(
+        'video_cost',
+        '# Cost of the online video segmenter\n\n`python benchmarks/video_cost.py`\n\n'
+        f'```\n{_table(rows)}\n\n{_table(grown)}\n```\n',
+        facts)
     return 0
 
 

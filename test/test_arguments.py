@@ -8,8 +8,9 @@ import dataclasses
 import pytest
 from xmodelkd_ros.cli.arguments import add_options, config_from_options
 from xmodelkd_ros.cli.command import command
-from xmodelkd_ros.config import setting
+from xmodelkd_ros.config import setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
+from xmodelkd_ros.evaluation.environment import write_environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,13 @@ def test_the_command_line_wins_over_the_file(tmp_path):
     path = tmp_path / 'config.yaml'
     path.write_text('name: file\ninner: {rate: 2}\n')
     assert read('--config', str(path), '--name', 'line') == Outer('line', inner=Inner(2.0))
+
+
+def test_what_a_run_wrote_is_a_configuration(tmp_path):
+    path = tmp_path / 'run.yaml'
+    config = Outer('run', inner=Inner(3.0))
+    write_environment(path, to_mapping(config))
+    assert read('--config', str(path)) == config
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from rclpy.executors import SingleThreadedExecutor
 from small_distillation import settings, write_drive, write_teacher
 from std_srvs.srv import Trigger
 from xmodelkd_ros.config import default_of, leaves
+from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
+from xmodelkd_ros.errors import MissingDependencyError
+from xmodelkd_ros.nodes.distillation import make_pipeline
 from xmodelkd_ros.nodes.distillation_config import DistillationConfig
 import yaml
 
@@ -126,3 +129,11 @@ def test_the_file_of_parameters_holds_the_defaults():
     shown = _flat(node['ros__parameters'])
     wrong = {k: (v, defaults.get(k)) for k, v in shown.items() if v != defaults.get(k)}
     assert not wrong and len(shown) > 30
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pytorch_lightning', None)
+    for name in [name for name in sys.modules if name.startswith('xmodelkd_ros.distillation.')]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingDependencyError, match='pip install pytorch_lightning'):
+        make_pipeline(PipelineConfig())

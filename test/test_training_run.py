@@ -4,7 +4,8 @@ import pytest
 import pytorch_lightning as lightning
 import torch
 from torch.utils.data import DataLoader
-from xmodelkd_ros.training.trainer import adamw, cosine_schedule, fit, RunConfig
+from xmodelkd_ros.training.run_config import RunConfig
+from xmodelkd_ros.training.trainer import adamw, cosine_schedule, fit
 
 
 class Line(lightning.LightningModule):

@@ -17,6 +17,7 @@ from xmodelkd_ros.records import Cloud, Frame, Picture, View
 pytest.importorskip('pytorch_lightning')
 from xmodelkd_ros.training.cache import open_drive, write_drive  # noqa: E402
 from xmodelkd_ros.training.point_losses import IGNORED  # noqa: E402
+from xmodelkd_ros.training.run_config import RunConfig  # noqa: E402
 from xmodelkd_ros.training.segmentation_module import Optimisation  # noqa: E402
 from xmodelkd_ros.training.teacher_module import TeacherModule  # noqa: E402
 from xmodelkd_ros.training.teacher_pictures import PictureDataset  # noqa: E402
@@ -26,7 +27,6 @@ from xmodelkd_ros.training.teacher_training import (  # noqa: E402
     TeacherTrainingConfig,
     train_teacher,
 )
-from xmodelkd_ros.training.trainer import RunConfig  # noqa: E402
 from xmodelkd_ros.training.video_augmentation import VideoAugmentationConfig  # noqa: E402
 
 SMALL = EspNetV2Config(encoder=(16, 32, 48, 64), blocks=(0, 0), decoder=(8, 6, 4), pyramid=4)

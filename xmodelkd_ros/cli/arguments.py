@@ -22,7 +22,9 @@ def add_options(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
     A field `a.b_c` of a nested class becomes `--a.b-c`; help, unit, range and default are those
     of its `setting`.
     """
-    parser.add_argument('--config', type=Path, help='YAML file with the keys below')
+    parser.add_argument(
+        '--config', type=Path,
+        help='YAML file with the keys below, or run.yaml of an earlier run')
     for key, field in leaves(cls):
         unit = f' [{field.metadata["unit"]}]' if field.metadata['unit'] else ''
         text = f'{field.metadata["help"].rstrip(".")}{unit}; {describe_range(field)}'
@@ -61,7 +63,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError('config', str(path), f'a YAML file ({error})') from error
     if not isinstance(content, Mapping):
         raise ConfigurationError('config', str(path), 'a YAML file with a mapping')
-    return dict(content)
+    return dict(content.get('configuration', content))  # run.yaml has the environment beside it
 
 
 def _is_sequence(annotation: Any) -> bool:

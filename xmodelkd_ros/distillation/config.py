@@ -8,7 +8,7 @@ from ..config import setting
 from ..networks.fusion import FusionConfig
 from ..networks.point_network import PointNetworkConfig
 from ..training.point_augmentation import PointAugmentation
-from ..training.trainer import RunConfig
+from ..training.run_config import RunConfig
 
 MODES = ('none', 'l2', 'xmodelkd')
 """The LiDAR alone, the plainest distillation (as ScaLR), and ours."""

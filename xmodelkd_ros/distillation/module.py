@@ -24,7 +24,7 @@ from ..labels import SemanticClass
 from ..networks.fusion import FusionEncoder
 from ..networks.point_network import PointNetwork
 from ..training.point_losses import IGNORED, lovasz_softmax
-from ..training.segmentation_module import intersection_over_union
+from ..training.segmentation_module import log_iou
 from ..training.trainer import adamw, progress
 
 EMBEDDING = 32
@@ -194,13 +194,9 @@ class DistillationModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the IoU of each class and their mean over the classes that are there, in percent."""
-        for name, confusion in self.confusion.items():
-            iou = 100 * intersection_over_union(confusion.compute())
-            confusion.reset()
-            self.log('miou' if name == 'student' else 'miou_fused', iou.nanmean(), prog_bar=True)
-            if name == 'student':
-                names = (f'iou/{row.name}' for row in self.classes)
-                self.log_dict(dict(zip(names, iou, strict=True)))
+        log_iou(self, self.confusion['student'], 'miou', self.classes)
+        if 'fused' in self.confusion:
+            log_iou(self, self.confusion['fused'], 'miou_fused')
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases and norms do not decay."""

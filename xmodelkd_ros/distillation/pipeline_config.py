@@ -7,7 +7,7 @@ import dataclasses
 from .config import DistillConfig
 from .extraction_config import ExtractionConfig
 from ..config import setting
-from ..training.trainer import RunConfig
+from ..training.run_config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import sys
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState
@@ -28,10 +29,12 @@ from .distillation_work import DistillationWork
 from .models import shipped_model
 from .node_main import run_node
 from .parameters import declare_config, refuse_unknown_parameters
-from ..distillation.pipeline import Pipeline
 from ..distillation.pipeline_config import PipelineConfig
-from ..errors import XModelKDError
+from ..errors import MissingDependencyError, XModelKDError
 from ..messages.diagnostics import diagnostics_message, status_message
+
+if TYPE_CHECKING:
+    from ..distillation.pipeline import Pipeline
 
 PERIOD = 1.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -66,7 +69,7 @@ class DistillationNode(LifecycleNode):
         fields = (field.name for field in dataclasses.fields(PipelineConfig))
         config = PipelineConfig(**{name: getattr(self.config, name) for name in fields})
         try:
-            self._pipeline = Pipeline(config, shipped_model('point'))
+            self._pipeline = make_pipeline(config)
         except XModelKDError as error:
             self.failure = error
             if not self.config.autostart:
@@ -129,6 +132,23 @@ class DistillationNode(LifecycleNode):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
     return run_node(_started, args)
+
+
+def make_pipeline(config: PipelineConfig) -> Pipeline:
+    """
+    Return what the node goes through.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a package that only training needs is not installed.
+
+    """
+    try:
+        from ..distillation.pipeline import Pipeline
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(str(missing.name), 'distil') from missing
+    return Pipeline(config, shipped_model('point'))
 
 
 def _started() -> DistillationNode:

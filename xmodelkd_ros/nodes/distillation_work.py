@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from rclpy.task import Future
 
-from ..distillation.pipeline import Pipeline
 from ..distillation.progress import Cancelled, TerminalBar
+
+if TYPE_CHECKING:
+    from ..distillation.pipeline import Pipeline
 
 
 class DistillationWork(threading.Thread):

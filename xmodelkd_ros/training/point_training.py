@@ -13,8 +13,9 @@ from .point_augmentation import PointAugmentation
 from .point_dataset import collate, PointDataset
 from .point_losses import class_weights
 from .point_module import PointModule
+from .run_config import RunConfig
 from .segmentation_module import make_loader, Optimisation
-from .trainer import fit, RunConfig, seed_everything
+from .trainer import fit, seed_everything
 from ..config import setting, to_mapping
 from ..labels import POINT_CLASSES
 from ..networks.checkpoint import Checkpoint, halves, save_checkpoint

@@ -77,11 +77,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the IoU of each class and their mean over the classes that are there, in percent."""
-        iou = 100 * intersection_over_union(self.confusion.compute())
-        self.confusion.reset()
-        self.log('miou', iou.nanmean(), prog_bar=True)
-        names = (f'iou/{row.name}' for row in self.classes)
-        self.log_dict(dict(zip(names, iou, strict=True)))
+        log_iou(self, self.confusion, 'miou', self.classes)
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases, norms and PReLUs do not decay."""
@@ -107,6 +103,17 @@ def make_loader(
         num_workers=workers, persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def log_iou(
+    module: lightning.LightningModule, confusion: MulticlassConfusionMatrix, name: str,
+    classes: Sequence[SemanticClass] = (),
+) -> None:
+    """Log and reset: the mean IoU in percent by a name, and the IoU of each of some classes."""
+    iou = 100 * intersection_over_union(confusion.compute())
+    confusion.reset()
+    module.log(name, iou.nanmean(), prog_bar=True)
+    module.log_dict({f'iou/{row.name}': of for row, of in zip(classes, iou, strict=False)})
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .cache import cached_drives
 from .point_losses import class_weights
+from .run_config import RunConfig
 from .segmentation_module import make_loader, Optimisation
 from .teacher_module import TeacherModule
 from .teacher_pictures import PictureDataset
-from .trainer import fit, RunConfig, seed_everything
+from .trainer import fit, seed_everything
 from .video_augmentation import VideoAugmentationConfig
 from ..config import setting, to_mapping
 from ..labels import ALL_CLASSES, ID_BY_NAME, ID_FROM_CITYSCAPES, SemanticClass

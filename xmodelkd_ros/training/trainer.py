@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import dataclasses
 import datetime
 import math
 import os
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from ..config import setting
+from .run_config import RunConfig
 from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.environment import write_environment
 
@@ -28,27 +27,6 @@ except ImportError as missing:
 
 Watch = Callable[[int, int], None]
 """Told how many steps are done and how many there will be."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """How a training run goes."""
-
-    epochs: int = setting(40, 'Passes over the training drives.', low=1)
-    max_minutes: float = setting(
-        0.0, 'End after this long, the learning rate too; 0 for never.', unit='min', low=0
-    )
-    validate_minutes: float = setting(
-        0.0, 'Validate this often instead of after each epoch, 0 for not.', unit='min', low=0
-    )
-    precision: str = setting(
-        'auto', 'Number format; auto is bf16 where it is fast.',
-        choices=('auto', '32-true', 'bf16-mixed', '16-mixed'),
-    )
-    devices: int = setting(1, 'Processes, one per GPU; torchrun sets it itself.', low=1)
-    workers: int = setting(2, 'Processes that prepare samples, for each device.', low=0)
-    clip: float = setting(1.0, 'Largest norm of the gradient, 0 for any.', low=0)
-    seed: int = setting(0, 'Seed of the weights, the order and the augmentation.', low=0)
 
 
 def fit(

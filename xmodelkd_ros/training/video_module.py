@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .trainer import cosine_schedule, progress, RunConfig
+from .run_config import RunConfig
+from .trainer import cosine_schedule, progress
 from .video_clips import ClipBatch, VideoClipConfig
 from .video_losses import video_losses, VideoLossConfig
 from ..config import setting, to_mapping

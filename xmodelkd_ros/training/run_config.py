@@ -1,0 +1,28 @@
+"""How a training run goes; readable where nothing is installed that trains."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """How a training run goes."""
+
+    epochs: int = setting(40, 'Passes over the training drives.', low=1)
+    max_minutes: float = setting(
+        0.0, 'End after this long, the learning rate too; 0 for never.', unit='min', low=0
+    )
+    validate_minutes: float = setting(
+        0.0, 'Validate this often instead of after each epoch, 0 for not.', unit='min', low=0
+    )
+    precision: str = setting(
+        'auto', 'Number format; auto is bf16 where it is fast.',
+        choices=('auto', '32-true', 'bf16-mixed', '16-mixed'),
+    )
+    devices: int = setting(1, 'Processes, one per GPU; torchrun sets it itself.', low=1)
+    workers: int = setting(2, 'Processes that prepare samples, for each device.', low=0)
+    clip: float = setting(1.0, 'Largest norm of the gradient, 0 for any.', low=0)
+    seed: int = setting(0, 'Seed of the weights, the order and the augmentation.', low=0)
