@@ -40,7 +40,7 @@ def make(folder, teacher, **others):
 def test_bags_and_a_teacher_become_a_student_that_labels(folder, teacher):
     told = []
     scores = make(folder, teacher).run(watch=lambda *step: told.append(step))
-    assert 'Agreement with the teacher' in scores
+    assert 'points seen [%]' in scores and 'Agreement with the teacher' in scores
     assert 'learnt from this drive' in scores
     out = folder / 'out'
     label = PointSegmenter(out / 'student.safetensors')(cloud(0).points).label

@@ -11,7 +11,7 @@ import numpy as np
 from .reader import BagReader
 from ..labels import ID_BY_NAME
 from ..messages.clouds import cloud_from_message
-from ..messages.images import mask_from_message, rgb_from_message
+from ..messages.images import mask_from_message
 from ..messages.stamps import nanoseconds
 from ..records import Cloud, Tracks
 
@@ -51,11 +51,6 @@ class RecordedResults:
             stamp = nanoseconds(message.header.stamp)
             if stamp in found:
                 yield stamp, _tracks(found[stamp], mask_from_message(message))
-
-    def overlays(self, camera: str) -> Iterator[np.ndarray]:
-        """Yield the (H, W, 3) uint8 overlays of a camera."""
-        for message in self._messages(f'{camera}/overlay'):
-            yield rgb_from_message(message)
 
     def diagnostics(self) -> dict[str, str]:
         """Return key and value of everything the node said in its last report, joined."""

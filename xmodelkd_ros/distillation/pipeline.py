@@ -6,6 +6,7 @@ run.yaml   the configuration and the versions; another one is refused
 teacher.safetensors  statistics of the adapted teacher
 start.safetensors  train: the checkpoint to start from, adapted to the sweeps
 cache/     extract: what the teacher says, a folder per drive
+quality.txt  extract: the figures of each drive
 train/     train: log, checkpoints, student.safetensors, and fused.safetensors
 finetune/  finetune: the same, where there are labelled bags
 scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
@@ -38,6 +39,7 @@ from .labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
 from .network_teacher import NetworkTeacher
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
+from .quality import quality_table, read_report
 from .student_adaptation import adapt_student
 from .students import FUSED, STUDENT
 from .teacher_classes import load_class_map
@@ -51,7 +53,7 @@ from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 RUN_FILE, STATE_FILE = 'run.yaml', 'state.json'
-SCORES, PICTURES, PARITY = 'scores.txt', 'pictures', 'parity.json'
+QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
@@ -103,7 +105,7 @@ class Pipeline:
         Returns
         -------
         str
-            The scores, if they are there by now.
+            The figures of the drives and the scores, as far as they are there by now.
 
         """
         for stage in stages:
@@ -115,8 +117,8 @@ class Pipeline:
                 watch(stage, 0, 1)
                 getattr(self, f'_{stage}')(functools.partial(watch, stage))
                 self._note({**done, stage: True})
-        scores = self.out / SCORES
-        return scores.read_text() if scores.is_file() else ''
+        reports = (self.out / name for name in (QUALITY, SCORES))
+        return '\n'.join(report.read_text() for report in reports if report.is_file())
 
     def _extract(self, watch: Callable[[int, int], None]) -> None:
         bags = list(dict.fromkeys([*self.bags, *self.validation]))
@@ -125,6 +127,8 @@ class Pipeline:
             self.config.processes, self._class_map(), watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
+        figures = quality_table({folder.name: read_report(folder) for folder in folders})
+        write_whole(self.out / QUALITY, f'{figures}\n'.encode())
 
     def _class_map(self) -> Mapping[str, str] | None:
         path = self.config.class_map

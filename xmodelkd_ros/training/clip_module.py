@@ -71,10 +71,11 @@ class ClipTrainingModule(VideoTrainingModule):
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips of one length."""
         length = self.config.clips.frames
-        starts = self._starts(batch)
+        starts = None if self.frozen else self._starts(batch)  # frames alone learn from these
         images = self._normalise(batch.images)
         queries, pixels, tokens, clip = self.network(images, length, starts)
-        peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
+        peaks = queries if starts is None else select_queries(
+            queries, 0, queries.peak.shape[1] - starts.shape[1])
         with torch.autocast(self.device.type, enabled=False):
             losses = clip_losses(
                 clip, pixels, tokens, peaks, batch.targets, length, self.config.clip_losses)
