@@ -186,9 +186,10 @@ class Tracker:
         memory['score'] = 0.8 * memory['score'] + 0.2 * seen.score[found]
         memory['sure'] |= seen.score[found] >= self._config.sure_score
         memory['hits'] += 1
-        step = np.maximum((stamp - memory['placed']) * 1e-9, 1e-3)[:, None]
-        velocity = (_centers(boxes[found]) - _centers(memory['box'])) / step
-        memory['velocity'] += VELOCITY_GAIN * (velocity - memory['velocity'])
+        apart = np.maximum((stamp - memory['placed']) * 1e-9, 1e-3)[:, None]
+        velocity = (_centers(boxes[found]) - _centers(memory['box'])) / apart
+        gain = VELOCITY_GAIN * (memory['placed'] == memory['stamp'])  # a held box is of points
+        memory['velocity'] += gain[:, None] * (velocity - memory['velocity'])
         memory['box'], memory['stamp'], memory['placed'] = boxes[found], stamp, stamp
         self._memory[rows] = memory
 
