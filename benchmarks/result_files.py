@@ -30,5 +30,5 @@ def write_results(name: str, text: str, facts: Mapping[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f'{name}.json'
     path.write_text(json.dumps({**facts, 'environment': environment}, indent=1) + '\n')
-    machine = '{cpu}, {cores} cores, GPU {gpu}, Python {python}, {date}'.format_map(environment)
+    machine = '{cpu}, {cores} core(s), GPU: {gpu}, Python {python}, {date}'.format_map(environment)
     path.with_suffix('.md').write_text(f'{text}\n{machine}\n')
