@@ -167,6 +167,14 @@ def test_a_cache_of_something_else_is_refused(bag, copy, settings, teacher, reas
     assert files(copy) == before
 
 
+def test_a_teacher_whose_files_have_moved_is_the_same(bag, copy):
+    before = files(copy)
+    teacher = TruthTeacher()
+    teacher.name = 'elsewhere/truth'
+    assert extract([bag], copy.parent, teacher, config()) == [copy]
+    assert files(copy) == before
+
+
 def test_a_teacher_with_other_class_names_is_refused(bag, copy):
     teacher = TruthTeacher()
     teacher.class_names = ('road', 'gargoyle')

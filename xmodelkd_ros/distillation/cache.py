@@ -126,7 +126,7 @@ def open_caches(folders: Iterable[str | Path]) -> list[CachedDistillationDrive]:
     """
     drives = [CachedDistillationDrive(folder) for folder in folders]
     for drive in drives[1:]:
-        if drive.teacher != drives[0].teacher:
+        if drive.teacher['sha256'] != drives[0].teacher['sha256']:
             raise CacheError(
                 f'{drive.folder} belongs to teacher {_name_of(drive.teacher)}, '
                 f'{drives[0].folder} to {_name_of(drives[0].teacher)}')

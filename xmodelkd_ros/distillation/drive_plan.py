@@ -131,10 +131,15 @@ def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, 
         old, new = found.get(key), wanted[key]
         if key == 'config' and isinstance(old, Mapping):
             old = _plain(to_mapping(from_mapping(ExtractionConfig, old)))  # with new settings
-        if old != new:
+        if _content(old) != _content(new):
             raise CacheError(
                 f'{folder} belongs to {name}: {_brief(old, new)} instead of {_brief(new, old)}; '
                 'choose another folder or remove it')
+
+
+def _content(value: Any) -> Any:
+    """Return the hash of what has one: where its files lie, and their names, do not matter."""
+    return value.get('sha256', value) if isinstance(value, Mapping) else value
 
 
 def _brief(value: Any, other: Any) -> str:
