@@ -27,6 +27,7 @@ setup(
         *(shared(folder) for folder in ('config', 'launch', 'models')),
     ],
     install_requires=['setuptools'],
+    extras_require={'test': ['pytest']},  # by which colcon test chooses its runner
     python_requires='>=3.10',
     zip_safe=True,
     maintainer='xmodelkd_ros maintainers',

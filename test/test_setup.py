@@ -282,3 +282,11 @@ def test_the_underlay_is_kept_off_vehicles():
         if 'underlay' in path.read_text()
     ]
     assert not users, 'no code outside pip_underlay/ knows that it exists'
+
+
+def test_colcon_tests_by_pytest():
+    identification = pytest.importorskip(
+        'colcon_python_setup_py.package_identification.python_setup_py')
+    runner = pytest.importorskip('colcon_core.task.python.test')
+    options = identification.get_setup_information(ROOT / 'setup.py')
+    assert runner.has_test_dependency(options, 'pytest')  # else it runs unittest: no test at all
