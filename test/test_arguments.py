@@ -59,7 +59,10 @@ def test_what_a_run_wrote_is_a_configuration(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'word'), [('nmae: x', 'nmae'), ('- 1', 'a mapping'), ('a: [', 'a YAML file')]
+    ('text', 'word'), [
+        ('nmae: x', 'nmae'), ('- 1', 'a mapping'), ('configuration: 5', 'a mapping'),
+        ('a: [', 'a YAML file'),
+    ]
 )
 def test_bad_files_are_one_line(tmp_path, text, word):
     path = tmp_path / 'config.yaml'

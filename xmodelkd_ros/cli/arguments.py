@@ -61,9 +61,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigurationError('config', str(path), f'a YAML file ({error})') from error
+    if isinstance(content, Mapping):
+        content = content.get('configuration', content)  # run.yaml has the environment beside it
     if not isinstance(content, Mapping):
         raise ConfigurationError('config', str(path), 'a YAML file with a mapping')
-    return dict(content.get('configuration', content))  # run.yaml has the environment beside it
+    return dict(content)
 
 
 def _is_sequence(annotation: Any) -> bool:

@@ -109,11 +109,13 @@ def log_iou(
     module: lightning.LightningModule, confusion: MulticlassConfusionMatrix, name: str,
     classes: Sequence[SemanticClass] = (),
 ) -> None:
-    """Log and reset: the mean IoU in percent by a name, and the IoU of each of some classes."""
+    """Log and reset: the mean IoU in percent by a name, and the IoU of each class if given."""
     iou = 100 * intersection_over_union(confusion.compute())
     confusion.reset()
     module.log(name, iou.nanmean(), prog_bar=True)
-    module.log_dict({f'iou/{row.name}': of for row, of in zip(classes, iou, strict=False)})
+    if classes:
+        names = (f'iou/{row.name}' for row in classes)
+        module.log_dict(dict(zip(names, iou, strict=True)))
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:
