@@ -93,7 +93,8 @@ def find_things(
     Group the points of things.
 
     Points of like classes (vehicles; people and bicycles) are of one thing if a chain of points
-    links them whose steps, seen from above, are shorter than the gap at their range.
+    links them whose steps, seen from above, are shorter than the gap at their range. Steps are
+    measured between the first points of cells of 0.1 m.
 
     Parameters
     ----------
