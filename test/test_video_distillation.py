@@ -4,14 +4,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+from small_world import TRACK_EVERYTHING
 from test_networks_video import SMALL
 from test_training_video import CAR, PERSON, scene
 import torch
+from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.inference.clip_segmenter import ClipSegmenter, ClipWindowConfig
-from xmodelkd_ros.inference.clip_stitching import ClipInstances, Stitcher, StitchingConfig
+from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
+from xmodelkd_ros.networks.clip_output import clip_mask_logits
+from xmodelkd_ros.records import Detections
 from xmodelkd_ros.training.long_clips import clip_targets
 from xmodelkd_ros.training.video_targets import make_targets, stack_targets
 
@@ -59,61 +63,15 @@ def test_clip_targets_join_identities_over_frames():
     assert empty.total(torch.zeros(2, 0)).shape == (0,)
 
 
-def instances(places, length, looks=None, size=(8, 40)):
-    """Return a window in which instance i covers columns places[i][frame] to + 4, or nothing."""
-    masks = np.zeros((length, len(places), *size), bool)
-    for row, columns in enumerate(places):
-        for frame, column in enumerate(columns):
-            if column is not None:
-                masks[frame, row, 2:6, column:column + 4] = True
-    looks = looks if looks is not None else range(len(places))
-    return ClipInstances(
-        np.full(len(places), CAR, np.uint16), np.full(len(places), 0.9, np.float32),
-        np.eye(16, dtype=np.float32)[list(looks)], np.where(masks, 5.0, -5.0).astype(np.float32),
-        masks,
-    )
-
-
-def test_windows_are_joined_by_masks_even_where_looks_mislead():
-    stitcher = Stitcher(StitchingConfig(min_affinity=0.5))
-    first = instances([[0, 1, 2, 3], [20, 21, 22, 23]], 4)
-    assert stitcher.update(first, range(4), 2).tolist() == [1, 2]
-    swapped = instances([[2, 3, 4, 5], [22, 23, 24, 25]], 4, looks=[1, 0])
-    assert stitcher.update(swapped, range(2, 6), 2).tolist() == [1, 2]
-
-
-def test_a_hidden_instance_is_found_again_by_its_looks_or_forgotten():
-    stitcher = Stitcher(StitchingConfig(max_age=3.5))
-    stamps = np.arange(100) * FRAME
-    seen = instances([[0, 0], [20, 20]], 2)
-    assert stitcher.update(seen, stamps[:2], 1).tolist() == [1, 2]
-    for frame in range(1, 31):
-        alone = instances([[20, 20]], 2, looks=[1])
-        assert stitcher.update(alone, stamps[frame:frame + 2], 1).tolist() == [2]
-    back = instances([[20, 20], [10, 10], [30, 30]], 2, looks=[1, 0, 5])
-    assert stitcher.update(back, stamps[31:33], 1).tolist() == [2, 1, 3]
-    for frame in range(32, 70):
-        stitcher.update(instances([], 2, looks=[]), stamps[frame:frame + 2], 1)
-    assert stitcher.memory_size == 0
-    assert stitcher.update(back, stamps[70:72], 1).tolist() == [4, 5, 6]
-
-
-def test_no_more_tracks_in_memory_than_allowed():
-    stitcher = Stitcher(StitchingConfig(max_tracks=3))
-    for frame in range(20):
-        window = instances([[4 * k] * 2 for k in range(6)], 2, looks=list(range(6)))
-        stitcher.update(window, [frame * FRAME, (frame + 1) * FRAME], 1)
-        assert stitcher.memory_size <= 3
-
-
 @pytest.fixture(scope='module')
 def network():
     torch.manual_seed(0)
     return ClipNetwork(SHAPE).eval()
 
 
-PREPROCESSING = VideoPreprocessing(width=96, height=64)
-WINDOWS = ClipWindowConfig(length=5, overlap=2, min_score=0.0, min_visible=0.0)
+PREPROCESSING = VideoPreprocessing(width=96, height=64, score_floor=0.0)
+WINDOWS = ClipWindowConfig(
+    length=5, overlap=2, tracker=from_mapping(TrackerConfig, TRACK_EVERYTHING))
 
 
 def pictures(count, seed=0):
@@ -153,6 +111,34 @@ def test_images_are_read_as_they_are_needed_and_a_jump_begins_anew(network):
     before = {i for t in found[:6] for i in t.track_id.tolist()}
     after = {i for t in found[6:] for i in t.track_id.tolist()}
     assert before and after and not before & after
+
+
+def test_each_image_shows_what_its_window_says_of_it(network):
+    given = pictures(8)
+    windows = (given[:5], given[3:8], given[6:])
+    kept = ((0, 1, 2), (0, 1, 2), (0, 1))
+    segment = ClipSegmenter(network, PREPROCESSING, THING_CLASSES, WINDOWS)
+    tracker, found = Tracker(WINDOWS.tracker), segment(given)
+    absent = 0
+    for window, frames in zip(windows, kept, strict=True):
+        images = np.stack([rgb for _, rgb in window])
+        normalised = (torch.from_numpy(images).permute(0, 3, 1, 2) - 110.0) / 60.0
+        with torch.inference_mode():
+            _, pixels, _, clip = network(normalised, len(window))
+            logits = clip_mask_logits(clip, pixels).numpy()
+        for frame in frames:
+            seen = (clip.presence[frame] > 0).numpy()
+            absent += (~seen).sum()
+            score, channel = clip.queries.class_logits[frame].sigmoid().max(1)
+            own = Detections(
+                class_id=np.array([THING_CLASSES[c].id for c in channel], np.uint16)[seen],
+                score=score.numpy()[seen], embedding=clip.queries.embedding[frame].numpy()[seen],
+                mask_logits=logits[frame][seen], size=(64, 96))
+            wanted, tracks = tracker.update(own, window[frame][0]), next(found)
+            np.testing.assert_array_equal(tracks.track_id, wanted.track_id)
+            np.testing.assert_array_equal(tracks.class_id, wanted.class_id)
+            assert (tracks.id_map == wanted.id_map).mean() > 0.999
+    assert absent
 
 
 def said_of(frames, order, presence=6.0):
@@ -275,7 +261,6 @@ def test_clips_are_matched_over_all_frames_and_their_losses_vanish_for_the_truth
 
 def test_the_teacher_overfits_a_clip():
     from test_training_video import moving_clip
-    from xmodelkd_ros.config import from_mapping
     from xmodelkd_ros.evaluation.video import TrackEvaluation
     from xmodelkd_ros.training.clip_module import ClipTrainingConfig, ClipTrainingModule
     from xmodelkd_ros.training.video_clips import collate
@@ -343,7 +328,6 @@ def drives(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def teacher(drives, tmp_path_factory):
-    from xmodelkd_ros.config import from_mapping
     from xmodelkd_ros.training.clip_module import ClipTrainingConfig
     from xmodelkd_ros.training.clip_training import train_clip
 
@@ -353,7 +337,6 @@ def teacher(drives, tmp_path_factory):
 
 
 def train_student(drives, out, resume=False, **changes):
-    from xmodelkd_ros.config import from_mapping
     from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
     from xmodelkd_ros.distillation.ookd_training import train_ookd
 
@@ -381,7 +364,6 @@ def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
 
 @pytest.mark.parametrize('frozen', [True, False])
 def test_the_frames_below_a_teacher_are_trained_only_if_wanted(drives, tmp_path, frozen):
-    from xmodelkd_ros.config import from_mapping
     from xmodelkd_ros.networks.checkpoint import load_checkpoint
     from xmodelkd_ros.training.clip_module import ClipTrainingConfig
     from xmodelkd_ros.training.clip_training import train_clip

@@ -1,8 +1,10 @@
 """
 The predictor of the offline teacher: a whole sequence of images in, the tracks of each image out.
 
-The sequence goes through in overlapping windows. Each image is looked at once; its queries and
-cells are kept while a window still needs them, so memory does not grow with the sequence.
+The sequence goes through in overlapping windows: what is said about an image comes from a clip of
+which it is a part. Each image is looked at once; its queries and cells are kept while a window
+still needs them, so memory does not grow with the sequence. The tracker of the online model gives
+the ids, here from embeddings that know the clip.
 """
 
 from __future__ import annotations
@@ -14,29 +16,25 @@ import os
 import numpy as np
 import torch
 
-from .clip_stitching import ClipInstances, Stitcher, StitchingConfig
-from .devices import compute_dtype, download, select_device, upload
-from .instance_masks import paint_instances, resolve_overlaps
-from .video_segmenter import resize, VideoPreprocessing
+from .devices import compute_dtype, select_device, upload
+from .tracker import Tracker, TrackerConfig
+from .video_segmenter import detections, resize, VideoPreprocessing
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig
-from ..networks.clip_output import clip_mask_logits, FrameTokens
+from ..networks.clip_output import FrameTokens
 from ..networks.video_masks import PixelOutput, QueryOutput
-from ..records import Tracks
+from ..records import Detections, Tracks
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipWindowConfig:
-    """How a sequence is cut into windows, and what of them counts."""
+    """How a sequence is cut into windows, and how ids go from one to the next."""
 
-    length: int = setting(5, 'images of a window', low=2, high=60)
-    overlap: int = setting(3, 'images that neighbouring windows share', low=1, high=59)
-    min_score: float = setting(0.2, 'instances below this score are dropped', low=0.0, high=1.0)
-    min_visible: float = setting(
-        0.6, 'part of its masks that an instance must keep beside better ones', low=0.0, high=1.0)
-    stitching: StitchingConfig = setting(StitchingConfig(), 'how windows are joined')
+    length: int = setting(3, 'images of a window', low=2, high=60)
+    overlap: int = setting(1, 'images that neighbouring windows share', low=1, high=59)
+    tracker: TrackerConfig = setting(TrackerConfig(), 'how tracks go on')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +74,6 @@ class ClipSegmenter:
         self.classes = tuple(classes)
         self._network, self._preprocessing, self._config = network, preprocessing, config
         self._device = network.sharpness.device
-        self._class_ids = np.array([row.id for row in classes], np.uint16)
         self._looks: list[_Look] = []
 
     @property
@@ -96,16 +93,15 @@ class ClipSegmenter:
             begins another, whose ids are new.
 
         """
-        stitcher, self._looks = Stitcher(self._config.stitching), []
+        tracker, self._looks = Tracker(self._config.tracker), []
         step = max(1, self._config.length - self._config.overlap)
         for stamp, image in images:
             if self._looks and stamp < self._looks[-1].stamp:
-                yield from self._finish(stitcher, len(self._looks))
-                stitcher.reset()
+                yield from self._finish(tracker, len(self._looks))
             self._looks.append(self._look(stamp, image))
             if len(self._looks) == self._config.length:
-                yield from self._finish(stitcher, step)
-        yield from self._finish(stitcher, len(self._looks))
+                yield from self._finish(tracker, step)
+        yield from self._finish(tracker, len(self._looks))
 
     def _look(self, stamp: int, image: np.ndarray) -> _Look:
         shape = self._preprocessing
@@ -117,44 +113,24 @@ class ClipSegmenter:
         tokens, pixels = self._network.look(normalised.to(dtype))
         return _Look(stamp, (image.shape[0], image.shape[1]), tokens, pixels)
 
-    def _finish(self, stitcher: Stitcher, count: int) -> Iterator[Tracks]:
+    def _finish(self, tracker: Tracker, count: int) -> Iterator[Tracks]:
         """Relate the images in memory; yield the tracks of the first `count` and forget them."""
-        if not self._looks:
-            return
-        looks = self._looks
-        found = self._instances(looks)
-        ids = stitcher.update(found, [look.stamp for look in looks], count)
-        self._looks = looks[count:]
-        for frame, look in enumerate(looks[:count]):
-            yield _tracks(found, ids, frame, look.size)
+        looks, self._looks = self._looks, self._looks[count:]
+        if looks:
+            for look, found in zip(looks, self._relate(looks, count), strict=False):
+                yield tracker.update(found, look.stamp)
 
-    def _instances(self, looks: Sequence[_Look]) -> ClipInstances:
-        """Return the instances of a window that count, best first."""
-        hidden = torch.cat([look.tokens.hidden for look in looks])
-        origin = torch.cat([look.tokens.origin for look in looks])
-        queries = QueryOutput(
-            *map(torch.cat, zip(*(look.tokens.queries for look in looks), strict=True)))
-        clip = self._network.relate(FrameTokens(hidden, queries, origin), len(looks))
+    def _relate(self, looks: Sequence[_Look], count: int) -> list[Detections]:
+        """Return what the window says about its first `count` images."""
+        clip = self._network.relate(_stack(look.tokens for look in looks), len(looks))
+        absent = (clip.presence <= 0)[..., None]
+        queries = clip.queries._replace(
+            class_logits=clip.queries.class_logits.masked_fill(absent, -torch.inf))
         pixels = PixelOutput(*map(torch.cat, zip(*(look.pixels for look in looks), strict=True)))
-        logits = clip_mask_logits(clip, pixels)
-        score, channel = clip.queries.class_logits[0].sigmoid().max(1)
-        best = score.argsort(descending=True, stable=True)
-        best = best[score[best] >= self._config.min_score]
-        outputs = download(
-            score[best], channel[best], clip.queries.embedding[0, best], logits[:, best])
-        return self._keep_visible(*outputs)
-
-    def _keep_visible(
-        self, score: np.ndarray, channel: np.ndarray, embedding: np.ndarray, logits: np.ndarray
-    ) -> ClipInstances:
-        """Drop duplicates: instances whose masks are mostly those of better ones."""
-        masks = np.stack([resolve_overlaps(frame, score) for frame in logits])
-        area, kept = (logits > 0).sum((0, 2, 3)), masks.sum((0, 2, 3))
-        visible = kept >= np.maximum(area * self._config.min_visible, 1)
-        return ClipInstances(
-            class_id=self._class_ids[channel[visible]], score=score[visible],
-            embedding=embedding[visible], logits=logits[:, visible], masks=masks[:, visible],
-        )
+        return detections(
+            QueryOutput(*(value[:count] for value in queries)),
+            PixelOutput(*(value[:count] for value in pixels)),
+            self.classes, [look.size for look in looks[:count]], self._preprocessing.score_floor)
 
 
 def load_clip_segmenter(
@@ -194,14 +170,8 @@ def load_clip_segmenter(
     return ClipSegmenter(network, preprocessing, checkpoint.classes, config)
 
 
-def _tracks(found: ClipInstances, ids: np.ndarray, frame: int, size: tuple[int, int]) -> Tracks:
-    """Return the tracks of one image, by rising id."""
-    seen = np.flatnonzero(found.masks[frame].any((1, 2)))
-    seen = seen[np.argsort(ids[seen])]
-    id_map, boxes = paint_instances(
-        ids[seen], found.logits[frame, seen], found.score[seen], size)
-    visible = boxes[:, 2] > boxes[:, 0]
-    return Tracks(
-        track_id=ids[seen][visible], class_id=found.class_id[seen][visible],
-        score=found.score[seen][visible], box=boxes[visible], id_map=id_map,
-    )
+def _stack(tokens: Iterable[FrameTokens]) -> FrameTokens:
+    """Return the tokens of single frames as those of a clip."""
+    hidden, queries, origin = zip(*tokens, strict=True)
+    together = QueryOutput(*map(torch.cat, zip(*queries, strict=True)))
+    return FrameTokens(torch.cat(hidden), together, torch.cat(origin))
