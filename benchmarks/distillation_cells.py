@@ -15,17 +15,17 @@ from xmodelkd_ros.bags.recording import write_recording
 from xmodelkd_ros.bags.simulated import simulated_drive, SimulatedDrivesConfig
 from xmodelkd_ros.config import from_mapping, to_mapping
 from xmodelkd_ros.distillation.cache import open_caches
-from xmodelkd_ros.distillation.config import DistillConfig
-from xmodelkd_ros.distillation.dataset import FrameSource
-from xmodelkd_ros.distillation.extraction import extract
-from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
-from xmodelkd_ros.distillation.labelled_drives import LidarDrive
-from xmodelkd_ros.distillation.pseudo_labels import vote
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.extraction import extract
 from xmodelkd_ros.distillation.records import DistillationFrame
-from xmodelkd_ros.distillation.samples import select_views
-from xmodelkd_ros.distillation.scoring import score_student
-from xmodelkd_ros.distillation.teachers import make_teacher
-from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.distillation.student.config import DistillConfig
+from xmodelkd_ros.distillation.student.dataset import FrameSource
+from xmodelkd_ros.distillation.student.labelled_drives import LidarDrive
+from xmodelkd_ros.distillation.student.pseudo_labels import vote
+from xmodelkd_ros.distillation.student.samples import select_views
+from xmodelkd_ros.distillation.student.scoring import score_student
+from xmodelkd_ros.distillation.student.training import distil
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.records import Cloud

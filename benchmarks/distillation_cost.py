@@ -29,11 +29,11 @@ from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.cache import open_caches
-from xmodelkd_ros.distillation.config import DistillConfig
-from xmodelkd_ros.distillation.extraction import extract
-from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
-from xmodelkd_ros.distillation.teachers import make_teacher
-from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.extraction import extract
+from xmodelkd_ros.distillation.student.config import DistillConfig
+from xmodelkd_ros.distillation.student.training import distil
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.evaluation.tables import format_table
 
 ROOT = Path(__file__).parents[1]

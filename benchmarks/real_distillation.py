@@ -25,14 +25,14 @@ from result_files import write_results
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.bags.sweeps import Sweeps
 from xmodelkd_ros.config import to_mapping
-from xmodelkd_ros.distillation.config import DistillConfig
-from xmodelkd_ros.distillation.dataset import FrameSource
-from xmodelkd_ros.distillation.guessing import guess_labels, GuessConfig
-from xmodelkd_ros.distillation.head_training import HeadConfig, train_head
-from xmodelkd_ros.distillation.labelled_drives import AnnotatedDrive, LidarDrive
-from xmodelkd_ros.distillation.student_adaptation import adapt_student, average_students
-from xmodelkd_ros.distillation.students import STUDENT
-from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
+from xmodelkd_ros.distillation.student.config import DistillConfig
+from xmodelkd_ros.distillation.student.dataset import FrameSource
+from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
+from xmodelkd_ros.distillation.student.head_training import HeadConfig, train_head
+from xmodelkd_ros.distillation.student.labelled_drives import AnnotatedDrive, LidarDrive
+from xmodelkd_ros.distillation.student.students import STUDENT
+from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES

@@ -15,12 +15,12 @@ from xmodelkd_ros.bags.kitti_stamps import PERIOD, START
 from xmodelkd_ros.bags.recording import StorageConfig, write_recording
 from xmodelkd_ros.bags.sensor_files import sweep_files, sweep_messages
 from xmodelkd_ros.bags.writer import BagWriter
-from xmodelkd_ros.distillation.adaptation import adapt_once
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive
-from xmodelkd_ros.distillation.extraction import extract
-from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
-from xmodelkd_ros.distillation.network_teacher import NetworkTeacher
-from xmodelkd_ros.distillation.teachers import make_teacher
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.extraction import extract
+from xmodelkd_ros.distillation.teachers.adaptation import adapt_once
+from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.evaluation.object_labels import ObjectLabels, read_object_labels
 from xmodelkd_ros.evaluation.tracklets import read_tracklets

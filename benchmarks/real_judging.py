@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from real_drives import CAMERA, RealDrives, TrueFrame
-from xmodelkd_ros.distillation.sightings import Answer
-from xmodelkd_ros.distillation.teacher_classes import id_of_teacher_class
-from xmodelkd_ros.distillation.teachers import Teacher
+from xmodelkd_ros.distillation.extraction.sightings import Answer
+from xmodelkd_ros.distillation.teachers.classes import id_of_teacher_class
+from xmodelkd_ros.distillation.teachers.teacher import Teacher
 from xmodelkd_ros.evaluation.box_truth import box_truth, BoxScores
 from xmodelkd_ros.evaluation.street_classes import StreetScores
 from xmodelkd_ros.geometry.occlusion import OcclusionConfig

@@ -27,8 +27,8 @@ from xmodelkd_ros.cli.arguments import add_options, config_from_options
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.cli.progress import progress
 from xmodelkd_ros.config import from_mapping, setting, to_mapping
-from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
-from xmodelkd_ros.distillation.ookd_training import train_ookd
+from xmodelkd_ros.distillation.ookd.config import OokdTrainingConfig
+from xmodelkd_ros.distillation.ookd.training import train_ookd
 from xmodelkd_ros.evaluation.tables import format_table, Value
 from xmodelkd_ros.evaluation.video import HEADERS, PARTS, percent, TrackEvaluation
 from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
@@ -36,9 +36,9 @@ from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
-from xmodelkd_ros.training.clip_module import ClipTrainingConfig
-from xmodelkd_ros.training.clip_training import train_clip
-from xmodelkd_ros.training.video_evaluation import follow, score_drive
+from xmodelkd_ros.training.clip.module import ClipTrainingConfig
+from xmodelkd_ros.training.clip.training import train_clip
+from xmodelkd_ros.training.video.evaluation import follow, score_drive
 
 ROOT = Path(__file__).parents[1]
 ROWS = {

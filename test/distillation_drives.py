@@ -6,7 +6,7 @@ import numpy as np
 from xmodelkd_ros.distillation.records import CLASS_COUNT, DistillationFrame, PointViews
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.records import Cloud
-from xmodelkd_ros.training.point_training import range_view
+from xmodelkd_ros.training.point.training import range_view
 
 FEATURES = 6
 SMALL = {

@@ -11,7 +11,7 @@ from xmodelkd_ros.bags import simulated
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.bags.recording import write_recording
 from xmodelkd_ros.bags.writer import BagWriter
-from xmodelkd_ros.distillation.network_teacher import TeacherOutput
+from xmodelkd_ros.distillation.teachers.network_teacher import TeacherOutput
 from xmodelkd_ros.labels import ALL_CLASSES
 from xmodelkd_ros.simulation.drive import Drive
 

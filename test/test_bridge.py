@@ -15,17 +15,17 @@ import pytest
 pytest.importorskip('scipy')
 pytest.importorskip('rosbags')
 
-from xmodelkd_ros.distillation.instance_drives import seen_classes  # noqa: E402
-from xmodelkd_ros.distillation.thing_labels import label_picture  # noqa: E402
-from xmodelkd_ros.distillation.thing_masks import (  # noqa: E402
+from xmodelkd_ros.distillation.things.drives import seen_classes  # noqa: E402
+from xmodelkd_ros.distillation.things.grouping import CELL, find_things, ThingConfig, Things  # noqa: E402
+from xmodelkd_ros.distillation.things.labels import label_picture  # noqa: E402
+from xmodelkd_ros.distillation.things.masks import (  # noqa: E402
     close_gaps,
     grow_seeds,
     largest_parts,
     nearest_value,
     ThingMaskConfig,
 )
-from xmodelkd_ros.distillation.thing_tracks import ThingTrackConfig, track_things  # noqa: E402
-from xmodelkd_ros.distillation.things import CELL, find_things, ThingConfig, Things  # noqa: E402
+from xmodelkd_ros.distillation.things.tracks import ThingTrackConfig, track_things  # noqa: E402
 from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
 from xmodelkd_ros.geometry.pairing import Pairing  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402

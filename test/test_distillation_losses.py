@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
-from xmodelkd_ros.distillation.losses import (
+from xmodelkd_ros.distillation.records import CLASS_COUNT, PointViews
+from xmodelkd_ros.distillation.student.losses import (
     alignment,
     contrast,
     logit_distance,
@@ -15,10 +16,9 @@ from xmodelkd_ros.distillation.losses import (
     trusted_cross_entropy,
     unit_distance,
 )
-from xmodelkd_ros.distillation.pseudo_labels import trust, vote
-from xmodelkd_ros.distillation.records import CLASS_COUNT, PointViews
+from xmodelkd_ros.distillation.student.pseudo_labels import trust, vote
 from xmodelkd_ros.labels import ALL_CLASSES, POINT_CLASSES, SKY
-from xmodelkd_ros.training.point_losses import IGNORED
+from xmodelkd_ros.training.point.losses import IGNORED
 
 seeds = given(st.integers(0, 10_000), st.integers(1, 12))
 few = settings(max_examples=25, deadline=None)

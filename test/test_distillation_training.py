@@ -16,27 +16,27 @@ import numpy as np
 import pytest
 import torch
 from xmodelkd_ros.config import from_mapping
-from xmodelkd_ros.distillation.config import DistillConfig
-from xmodelkd_ros.distillation.dataset import CheckedSweeps, DistillationDataset, Place
-from xmodelkd_ros.distillation.finetune import fine_tune, FINE_TUNING
-from xmodelkd_ros.distillation.labelled_drives import (
+from xmodelkd_ros.distillation.student.config import DistillConfig
+from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
+from xmodelkd_ros.distillation.student.finetune import fine_tune, FINE_TUNING
+from xmodelkd_ros.distillation.student.labelled_drives import (
     AnnotatedDrive,
     choose_sweeps,
     LidarDrive,
     read_class_map,
 )
-from xmodelkd_ros.distillation.module import DistillationModule
-from xmodelkd_ros.distillation.samples import SampleMaker
-from xmodelkd_ros.distillation.scoring import score_student
-from xmodelkd_ros.distillation.training import distil
+from xmodelkd_ros.distillation.student.module import DistillationModule
+from xmodelkd_ros.distillation.student.samples import SampleMaker
+from xmodelkd_ros.distillation.student.scoring import score_student
+from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.errors import ConfigurationError, MessageError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import ID_BY_NAME, POINT_CLASSES, RAW_FROM_ID
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.records import Frame
 from xmodelkd_ros.training.cache import write_drive
-from xmodelkd_ros.training.point_augmentation import PointAugmentation
-from xmodelkd_ros.training.point_training import range_view
+from xmodelkd_ros.training.point.augmentation import PointAugmentation
+from xmodelkd_ros.training.point.training import range_view
 
 DRIVES = (0, 1, 3, 4)
 VIEW = dataclasses.replace(range_view('hdl64e'), columns=256)
@@ -180,7 +180,8 @@ def test_what_the_fusion_encoder_teaches_grows_from_nothing(monkeypatch):
     batch, network = dataset([], places(8)).at(0), module.student.network
 
     def terms(done):
-        monkeypatch.setattr('xmodelkd_ros.distillation.module.progress', lambda trainer: done)
+        name = 'xmodelkd_ros.distillation.student.module.progress'
+        monkeypatch.setattr(name, lambda trainer: done)
         torch.manual_seed(0)
         hidden = network.hidden(network.cells(batch.image), batch.cell, batch.features)
         return module._fused_terms(hidden, network.score(hidden), batch)
@@ -264,7 +265,7 @@ def run_script(out, processes=1, **values):
         'from pathlib import Path\n'
         'from distillation_drives import *\n'
         'from xmodelkd_ros.config import from_mapping\n'
-        'from xmodelkd_ros.distillation.training import *\n'
+        'from xmodelkd_ros.distillation.student.training import *\n'
         'config = from_mapping(DistillConfig, {**SMALL, **json.loads(sys.argv[3])})\n'
         f'drives = [MadeDrive(seed, 8) for seed in {DRIVES}]\n'
         'distil(drives, [MadeDrive(2, 1)], Path(sys.argv[2]), config, True)\n'

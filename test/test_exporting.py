@@ -7,13 +7,13 @@ import pytest
 import torch
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.distillation import exporting
-from xmodelkd_ros.distillation.exporting import compare, export_onnx, export_program
-from xmodelkd_ros.distillation.students import load_student
+from xmodelkd_ros.distillation.student.exporting import compare, export_onnx, export_program
+from xmodelkd_ros.distillation.student.students import load_student
 from xmodelkd_ros.errors import ConfigurationError, MissingDependencyError
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
-from xmodelkd_ros.training.point_training import range_view
+from xmodelkd_ros.training.point.training import range_view
 
 NETWORK = PointNetworkConfig(channels=(8, 8), blocks=(1, 1), head=8)
 CLOUDS = [MadeDrive(1, points=900).frame(0).cloud, MadeDrive(2, points=1300).frame(0).cloud]

@@ -17,9 +17,9 @@ import pytest
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation import cache_files
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive, open_caches
-from xmodelkd_ros.distillation.extraction import extract
-from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
-from xmodelkd_ros.distillation.quality import read_report
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.extraction import extract
+from xmodelkd_ros.distillation.extraction.quality import read_report
 from xmodelkd_ros.errors import BagError, CacheError, CalibrationError, ConfigurationError
 
 SETTINGS = {'distance': 0.1, 'instants': (-1, 1), 'shard': 2}
@@ -96,7 +96,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from painted_drive import TruthTeacher
 from test_extraction import config
-from xmodelkd_ros.distillation.extraction import extract
+from xmodelkd_ros.distillation.extraction.extraction import extract
 extract([sys.argv[1]], sys.argv[2], TruthTeacher(seconds=0.3), config(), processes=2)
 """
 

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 import torch
 from xmodelkd_ros.bags.kitti_poses import odom_from_imu
-from xmodelkd_ros.distillation.carrying import (
+from xmodelkd_ros.distillation.extraction.moving import MovingConfig, RangeCells
+from xmodelkd_ros.distillation.extraction.odometry import register_run
+from xmodelkd_ros.distillation.extraction.sightings import Answer, make_mixing
+from xmodelkd_ros.distillation.extraction.trajectory import (
+    choose_keyframes,
+    steady_segments,
+    Trajectory,
+)
+from xmodelkd_ros.distillation.records import DistillationFrame, points_at_stamp, PointViews
+from xmodelkd_ros.distillation.student.carrying import (
     carry,
     CarryConfig,
     labels_from_votes,
     point_probabilities,
 )
-from xmodelkd_ros.distillation.moving import MovingConfig, RangeCells
-from xmodelkd_ros.distillation.network_teacher import TeacherOutput
-from xmodelkd_ros.distillation.odometry import register_run
-from xmodelkd_ros.distillation.records import DistillationFrame, points_at_stamp, PointViews
-from xmodelkd_ros.distillation.sightings import Answer, make_mixing
-from xmodelkd_ros.distillation.trajectory import choose_keyframes, steady_segments, Trajectory
+from xmodelkd_ros.distillation.teachers.network_teacher import TeacherOutput
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.geometry.transforms import invert, transform_points
 from xmodelkd_ros.records import Cloud

@@ -7,11 +7,11 @@ from painted_drive import CONFIG, copy_bag, TruthTeacher, write_painted_bag
 import pytest
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive
-from xmodelkd_ros.distillation.carrying import carry, own_labels
-from xmodelkd_ros.distillation.extraction import extract
-from xmodelkd_ros.distillation.extraction_config import ExtractionConfig
-from xmodelkd_ros.distillation.quality import measure_drive, read_report
-from xmodelkd_ros.distillation.trajectory import pose_between
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.extraction import extract
+from xmodelkd_ros.distillation.extraction.quality import measure_drive, read_report
+from xmodelkd_ros.distillation.extraction.trajectory import pose_between
+from xmodelkd_ros.distillation.student.carrying import carry, own_labels
 from xmodelkd_ros.geometry.transforms import invert, transform_points
 from xmodelkd_ros.simulation.mounting import base_from_camera, BASE_FROM_LIDAR
 

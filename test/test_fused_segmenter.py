@@ -8,11 +8,17 @@ import pytest
 from small_world import CAMERA, CAMERA_FROM_LIDAR, frame
 import torch
 from xmodelkd_ros.config import from_mapping
-from xmodelkd_ros.distillation.config import DistillConfig
-from xmodelkd_ros.distillation.network_teacher import NetworkTeacher, TeacherNetwork
-from xmodelkd_ros.distillation.sightings import Answer, make_mixing
-from xmodelkd_ros.distillation.students import FUSED, make_image, save_student, STUDENT, Student
-from xmodelkd_ros.distillation.teachers import make_teacher
+from xmodelkd_ros.distillation.extraction.sightings import Answer, make_mixing
+from xmodelkd_ros.distillation.student.config import DistillConfig
+from xmodelkd_ros.distillation.student.students import (
+    FUSED,
+    make_image,
+    save_student,
+    STUDENT,
+    Student,
+)
+from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher, TeacherNetwork
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.geometry.projection import project_points
 from xmodelkd_ros.inference.fused_segmenter import FusedSegmenter, load_point_segmenter
@@ -21,7 +27,7 @@ from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import ALL_CLASSES, POINT_CLASSES
 from xmodelkd_ros.networks.espnetv2 import EspNetV2, EspNetV2Config
 from xmodelkd_ros.networks.espnetv2_weights import save_espnetv2
-from xmodelkd_ros.training.point_training import range_view
+from xmodelkd_ros.training.point.training import range_view
 
 KEPT = 12
 CONFIG = from_mapping(DistillConfig, SMALL)

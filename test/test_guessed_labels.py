@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from xmodelkd_ros.config import to_mapping
-from xmodelkd_ros.distillation.carrying import own_labels
-from xmodelkd_ros.distillation.guessing import guess_labels, GuessConfig, settle
-from xmodelkd_ros.distillation.head_training import HeadConfig, train_head
 from xmodelkd_ros.distillation.records import DistillationFrame
-from xmodelkd_ros.distillation.student_adaptation import adapt_student, average_students
+from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
+from xmodelkd_ros.distillation.student.carrying import own_labels
+from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig, settle
+from xmodelkd_ros.distillation.student.head_training import HeadConfig, train_head
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.evaluation.street_classes import STREET_FROM_ID
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
@@ -24,7 +24,7 @@ from xmodelkd_ros.networks.checkpoint import Checkpoint, load_checkpoint, save_c
 from xmodelkd_ros.networks.norm_adaptation import adapt_norms, batch_norms
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
 from xmodelkd_ros.records import PointLabels
-from xmodelkd_ros.training.point_training import range_view
+from xmodelkd_ros.training.point.training import range_view
 
 SMALL = PointNetworkConfig(fold=4, channels=(8, 8, 8), blocks=(1, 1, 1), head=8)
 CONFIG = GuessConfig()

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
-from xmodelkd_ros.distillation.queries import (
+from xmodelkd_ros.distillation.ookd.losses import (
+    class_loss,
+    cover_loss,
+    dice_loss,
+    embedding_loss,
+)
+from xmodelkd_ros.distillation.ookd.queries import (
     associate_queries,
     filter_by_agreement,
     filter_by_truth,
@@ -16,13 +22,7 @@ from xmodelkd_ros.distillation.queries import (
     QueryFilterConfig,
     rank_pairs,
 )
-from xmodelkd_ros.distillation.query_losses import (
-    class_loss,
-    cover_loss,
-    dice_loss,
-    embedding_loss,
-)
-from xmodelkd_ros.training.query_matching import pair_cost
+from xmodelkd_ros.training.clip.query_matching import pair_cost
 
 SEEDS = st.integers(0, 2**32 - 1)
 CONFIG = QueryFilterConfig()

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from xmodelkd_ros.distillation.network_teacher import NetworkTeacher, TeacherNetwork
-from xmodelkd_ros.distillation.sightings import Answer
-from xmodelkd_ros.distillation.teacher_classes import id_of_teacher_class, load_class_map
-from xmodelkd_ros.distillation.teachers import adapt, make_teacher
+from xmodelkd_ros.distillation.extraction.sightings import Answer
+from xmodelkd_ros.distillation.teachers.classes import id_of_teacher_class, load_class_map
+from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher, TeacherNetwork
+from xmodelkd_ros.distillation.teachers.teacher import adapt, make_teacher
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError, MissingDependencyError
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.labels import CITYSCAPES_NAMES, ID_BY_NAME, ID_FROM_CITYSCAPES, POINT_CLASSES

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_teachers import pictures, same
 import torch
-from xmodelkd_ros.distillation.teachers import adapt, make_teacher
+from xmodelkd_ros.distillation.teachers.teacher import adapt, make_teacher
 from xmodelkd_ros.errors import ConfigurationError
 
 transformers = pytest.importorskip('transformers', reason='transformers is optional')

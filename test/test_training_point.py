@@ -18,11 +18,11 @@ from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.records import Cloud, Frame
 from xmodelkd_ros.training.cache import write_drive
-from xmodelkd_ros.training.point_augmentation import augment, front, PointAugmentation
-from xmodelkd_ros.training.point_dataset import collate, PointDataset
-from xmodelkd_ros.training.point_evaluation import evaluate_point
-from xmodelkd_ros.training.point_losses import class_weights, IGNORED, lovasz_softmax, point_loss
-from xmodelkd_ros.training.point_training import PointTrainingConfig, range_view, train_point
+from xmodelkd_ros.training.point.augmentation import augment, front, PointAugmentation
+from xmodelkd_ros.training.point.dataset import collate, PointDataset
+from xmodelkd_ros.training.point.evaluation import evaluate_point
+from xmodelkd_ros.training.point.losses import class_weights, IGNORED, lovasz_softmax, point_loss
+from xmodelkd_ros.training.point.training import PointTrainingConfig, range_view, train_point
 from xmodelkd_ros.training.segmentation_module import intersection_over_union
 
 SMALL = {
@@ -240,7 +240,7 @@ def test_faults_are_one_line(drives, tmp_path, capsys):
 def test_two_processes_train_together(drives, tmp_path):
     script = (
         'import sys; from pathlib import Path; from xmodelkd_ros.config import from_mapping;'
-        'from xmodelkd_ros.training.point_training import *;'
+        'from xmodelkd_ros.training.point.training import *;'
         f'train_point([{str(drives[0].folder)!r}], [{str(drives[1].folder)!r}],'
         f'Path({str(tmp_path)!r}), from_mapping(PointTrainingConfig, {SMALL!r}), Path("c"))'
     )

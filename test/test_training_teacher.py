@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from xmodelkd_ros.cli import evaluate
-from xmodelkd_ros.distillation.teachers import make_teacher
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.geometry.cameras import Camera
 from xmodelkd_ros.labels import ALL_CLASSES, ID_BY_NAME, ID_FROM_CITYSCAPES, PALETTE
@@ -16,18 +16,18 @@ from xmodelkd_ros.records import Cloud, Frame, Picture, View
 
 pytest.importorskip('pytorch_lightning')
 from xmodelkd_ros.training.cache import open_drive, write_drive  # noqa: E402
-from xmodelkd_ros.training.point_losses import IGNORED  # noqa: E402
+from xmodelkd_ros.training.point.losses import IGNORED  # noqa: E402
 from xmodelkd_ros.training.run_config import RunConfig  # noqa: E402
 from xmodelkd_ros.training.segmentation_module import Optimisation  # noqa: E402
-from xmodelkd_ros.training.teacher_module import TeacherModule  # noqa: E402
-from xmodelkd_ros.training.teacher_pictures import PictureDataset  # noqa: E402
-from xmodelkd_ros.training.teacher_training import (  # noqa: E402
+from xmodelkd_ros.training.teacher.module import TeacherModule  # noqa: E402
+from xmodelkd_ros.training.teacher.pictures import PictureDataset  # noqa: E402
+from xmodelkd_ros.training.teacher.training import (  # noqa: E402
     CLASSES,
     starting_network,
     TeacherTrainingConfig,
     train_teacher,
 )
-from xmodelkd_ros.training.video_augmentation import VideoAugmentationConfig  # noqa: E402
+from xmodelkd_ros.training.video.augmentation import VideoAugmentationConfig  # noqa: E402
 
 SMALL = EspNetV2Config(encoder=(16, 32, 48, 64), blocks=(0, 0), decoder=(8, 6, 4), pyramid=4)
 SEEN = [ID_BY_NAME[name] for name in ('road', 'car', 'sky')]

@@ -16,10 +16,10 @@ from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.video_masks import mask_logits, mask_logits_at, PixelOutput, QueryOutput
 from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
 from xmodelkd_ros.records import Picture
-from xmodelkd_ros.training.video_association import association_loss
-from xmodelkd_ros.training.video_augmentation import augment, VideoAugmentationConfig
-from xmodelkd_ros.training.video_clips import ClipDataset, collate, VideoClipConfig
-from xmodelkd_ros.training.video_losses import (
+from xmodelkd_ros.training.video.association import association_loss
+from xmodelkd_ros.training.video.augmentation import augment, VideoAugmentationConfig
+from xmodelkd_ros.training.video.clips import ClipDataset, collate, VideoClipConfig
+from xmodelkd_ros.training.video.losses import (
     heat_loss,
     kind_loss,
     mask_losses,
@@ -29,9 +29,9 @@ from xmodelkd_ros.training.video_losses import (
     VideoLossConfig,
     vote_loss,
 )
-from xmodelkd_ros.training.video_paste import paste
-from xmodelkd_ros.training.video_samples import MaskSamples, sample_masks
-from xmodelkd_ros.training.video_targets import heat_targets, make_targets, stack_targets
+from xmodelkd_ros.training.video.paste import paste
+from xmodelkd_ros.training.video.samples import MaskSamples, sample_masks
+from xmodelkd_ros.training.video.targets import heat_targets, make_targets, stack_targets
 
 CAR, PERSON, ROAD = 10, 13, 1
 
@@ -385,7 +385,7 @@ def test_a_clip_can_be_overfitted():
 
 @pytest.mark.parametrize('field', ['label', 'instance'])
 def test_pictures_without_truth_are_refused(field):
-    from xmodelkd_ros.training.video_clips import _targets
+    from xmodelkd_ros.training.video.clips import _targets
 
     with pytest.raises(ValueError, match='no true labels'):
         _targets(dataclasses.replace(scene(), **{field: None}), 1)

@@ -16,8 +16,8 @@ from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from xmodelkd_ros.networks.clip_output import clip_mask_logits
 from xmodelkd_ros.records import Detections
-from xmodelkd_ros.training.long_clips import clip_targets
-from xmodelkd_ros.training.video_targets import make_targets, stack_targets
+from xmodelkd_ros.training.clip.long_clips import clip_targets
+from xmodelkd_ros.training.video.targets import make_targets, stack_targets
 
 SHAPE = ClipNetworkConfig(SMALL, TemporalConfig(queries=6, tokens=6, layers=1, heads=2))
 FRAME = 100_000_000  # ns
@@ -175,8 +175,8 @@ MOVING = [
 
 
 def test_the_filter_keeps_the_queries_of_the_instances_where_they_are_seen():
-    from xmodelkd_ros.distillation.clip_teacher import filter_clip
-    from xmodelkd_ros.distillation.queries import QueryFilterConfig
+    from xmodelkd_ros.distillation.ookd.clip_teacher import filter_clip
+    from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
 
     clip, pixels, stacked = said_of(MOVING, [4, 2])
     found = filter_clip(clip, pixels, stacked, QueryFilterConfig())
@@ -190,8 +190,8 @@ def test_the_filter_keeps_the_queries_of_the_instances_where_they_are_seen():
 
 
 def test_without_truth_the_teacher_s_masks_become_the_targets():
-    from xmodelkd_ros.distillation.clip_teacher import invent_targets
-    from xmodelkd_ros.distillation.queries import QueryFilterConfig
+    from xmodelkd_ros.distillation.ookd.clip_teacher import invent_targets
+    from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
 
     clip, pixels, stacked = said_of(MOVING, [4, 2])
     found, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
@@ -215,7 +215,7 @@ def test_without_truth_the_teacher_s_masks_become_the_targets():
 
 
 def test_pairs_of_masks_are_those_of_their_queries():
-    from xmodelkd_ros.distillation.ookd_module import pair_masks
+    from xmodelkd_ros.distillation.ookd.module import pair_masks
     from xmodelkd_ros.networks.video_masks import mask_logits
 
     clip, pixels, _ = said_of(MOVING, [4, 2])
@@ -230,7 +230,7 @@ def test_pairs_of_masks_are_those_of_their_queries():
 def test_clips_are_matched_over_all_frames_and_their_losses_vanish_for_the_truth():
     from xmodelkd_ros.networks.clip_output import FrameTokens
     from xmodelkd_ros.networks.video_masks import QueryOutput
-    from xmodelkd_ros.training.clip_losses import (
+    from xmodelkd_ros.training.clip.losses import (
         _reading_loss,
         clip_losses,
         ClipLossConfig,
@@ -262,8 +262,8 @@ def test_clips_are_matched_over_all_frames_and_their_losses_vanish_for_the_truth
 def test_the_teacher_overfits_a_clip():
     from test_training_video import moving_clip
     from xmodelkd_ros.evaluation.video import TrackEvaluation
-    from xmodelkd_ros.training.clip_module import ClipTrainingConfig, ClipTrainingModule
-    from xmodelkd_ros.training.video_clips import collate
+    from xmodelkd_ros.training.clip.module import ClipTrainingConfig, ClipTrainingModule
+    from xmodelkd_ros.training.video.clips import collate
 
     torch.manual_seed(0)
     config = from_mapping(ClipTrainingConfig, {
@@ -328,8 +328,8 @@ def drives(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def teacher(drives, tmp_path_factory):
-    from xmodelkd_ros.training.clip_module import ClipTrainingConfig
-    from xmodelkd_ros.training.clip_training import train_clip
+    from xmodelkd_ros.training.clip.module import ClipTrainingConfig
+    from xmodelkd_ros.training.clip.training import train_clip
 
     out = tmp_path_factory.mktemp('teacher')
     config = from_mapping(ClipTrainingConfig, TRAINING)
@@ -337,8 +337,8 @@ def teacher(drives, tmp_path_factory):
 
 
 def train_student(drives, out, resume=False, **changes):
-    from xmodelkd_ros.distillation.ookd_config import OokdTrainingConfig
-    from xmodelkd_ros.distillation.ookd_training import train_ookd
+    from xmodelkd_ros.distillation.ookd.config import OokdTrainingConfig
+    from xmodelkd_ros.distillation.ookd.training import train_ookd
 
     config = from_mapping(OokdTrainingConfig, TRAINING | changes)
     return train_ookd(
@@ -365,8 +365,8 @@ def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
 @pytest.mark.parametrize('frozen', [True, False])
 def test_the_frames_below_a_teacher_are_trained_only_if_wanted(drives, tmp_path, frozen):
     from xmodelkd_ros.networks.checkpoint import load_checkpoint
-    from xmodelkd_ros.training.clip_module import ClipTrainingConfig
-    from xmodelkd_ros.training.clip_training import train_clip
+    from xmodelkd_ros.training.clip.module import ClipTrainingConfig
+    from xmodelkd_ros.training.clip.training import train_clip
 
     start = train_student(drives, tmp_path / 'start', mode='alone')
     config = from_mapping(

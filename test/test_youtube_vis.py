@@ -14,16 +14,16 @@ pytest.importorskip('rosbags')
 from xmodelkd_ros.errors import BagError, ConfigurationError  # noqa: E402
 from xmodelkd_ros.labels import ID_BY_NAME  # noqa: E402
 from xmodelkd_ros.records import Detections, Tracks  # noqa: E402
-from xmodelkd_ros.training.annotated_video import decode  # noqa: E402
 from xmodelkd_ros.training.cache import cached_drives  # noqa: E402
-from xmodelkd_ros.training.video_clips import ClipDataset, collate, VideoClipConfig  # noqa: E402
-from xmodelkd_ros.training.video_results import (  # noqa: E402
+from xmodelkd_ros.training.video.annotated_video import decode  # noqa: E402
+from xmodelkd_ros.training.video.clips import ClipDataset, collate, VideoClipConfig  # noqa: E402
+from xmodelkd_ros.training.video.results import (  # noqa: E402
     encode,
     follow_video,
     VideoResults,
     write_results,
 )
-from xmodelkd_ros.training.youtube_vis import open_collection  # noqa: E402
+from xmodelkd_ros.training.video.youtube_vis import open_collection  # noqa: E402
 
 HEIGHT, WIDTH, FRAMES = 90, 160, 4
 CATEGORIES = {1: 'person', 2: 'giant_panda', 7: 'Vehical'}

@@ -11,12 +11,12 @@ import sys
 from .command import command
 
 KINDS = {
-    'point': ('training', 'IoU of each class'),
-    'video': ('training', 'average precision of tracked instances'),
-    'clip': ('training', 'average precision of tracked instances of the offline teacher'),
-    'teacher': ('distillation', 'IoU of each class over the pixels of pictures'),
+    'point': ('training.point', 'IoU of each class'),
+    'video': ('training.video', 'average precision of tracked instances'),
+    'clip': ('training.clip', 'average precision of tracked instances of the offline teacher'),
+    'teacher': ('distillation.teachers', 'IoU of each class over the pixels of pictures'),
 }
-"""`evaluate_<kind>` of module `<folder>.<kind>_evaluation` returns a table."""
+"""`evaluate_<kind>` of `<folder>.evaluation` returns a table."""
 
 
 @command
@@ -33,8 +33,8 @@ def main(args: Sequence[str] | None = None) -> int:
         own.add_argument('--cache', type=Path, default=Path('.cache/drives'),
                          help='folder for arrays (default: %(default)s)')
     options = parser.parse_args(args)
-    name = f'..{KINDS[options.kind][0]}.{options.kind}_evaluation'
-    module = importlib.import_module(name, __package__)
+    folder, _ = KINDS[options.kind]
+    module = importlib.import_module(f'..{folder}.evaluation', __package__)
     evaluate = getattr(module, f'evaluate_{options.kind}')
     print(evaluate(options.bags, options.model, options.device, options.cache))
     return 0

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..distillation.instance_drives import Bridge, BridgeConfig, write_instances
-    from ..distillation.teacher_classes import id_of_teacher_class, load_class_map
-    from ..distillation.teachers import make_teacher
+    from ..distillation.teachers.classes import id_of_teacher_class, load_class_map
+    from ..distillation.teachers.teacher import make_teacher
+    from ..distillation.things.drives import Bridge, BridgeConfig, write_instances
 
     parser = argparse.ArgumentParser(prog='masks_from_lidar', description=__doc__)
     parser.add_argument('bags', nargs='+', type=Path, help='with sweeps, pictures, calibration')

@@ -52,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _module(kind: str) -> object:
     folder = 'distillation' if kind == 'ookd' else 'training'
-    return importlib.import_module(f'..{folder}.{kind}_training', __package__)
+    return importlib.import_module(f'..{folder}.{kind}.training', __package__)
 
 
 def _config_class(kind: str) -> type:

@@ -20,8 +20,8 @@ from ..inference.video_models import load_video_segmenter
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..training.video_results import follow_video, write_results
-    from ..training.youtube_vis import open_collection
+    from ..training.video.results import follow_video, write_results
+    from ..training.video.youtube_vis import open_collection
 
     parser = argparse.ArgumentParser(prog='video_results', description=__doc__)
     parser.add_argument('annotations', type=Path, help="the data set's JSON file")

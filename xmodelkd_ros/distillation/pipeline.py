@@ -26,25 +26,25 @@ from typing import Any
 
 import yaml
 
-from .adaptation import adapt_once
 from .bag_sources import choose_drives, find_bags
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
-from .dataset import FrameSource
-from .exporting import export_onnx, export_program
-from .extraction import extract
-from .finetune import fine_tune
-from .judging import judge
-from .labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
-from .network_teacher import NetworkTeacher
+from .extraction.extraction import extract
+from .extraction.quality import quality_table, read_report
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
-from .quality import quality_table, read_report
-from .student_adaptation import adapt_student
-from .students import FUSED, STUDENT
-from .teacher_classes import load_class_map
-from .teachers import make_teacher
-from .training import distil
+from .student.adaptation import adapt_student
+from .student.dataset import FrameSource
+from .student.exporting import export_onnx, export_program
+from .student.finetune import fine_tune
+from .student.judging import judge
+from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
+from .student.students import FUSED, STUDENT
+from .student.training import distil
+from .teachers.adaptation import adapt_once
+from .teachers.classes import load_class_map
+from .teachers.network_teacher import NetworkTeacher
+from .teachers.teacher import make_teacher
 from ..config import to_mapping
 from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.environment import write_environment

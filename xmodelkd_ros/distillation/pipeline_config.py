@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from .config import DistillConfig
-from .extraction_config import ExtractionConfig
+from .extraction.config import ExtractionConfig
+from .student.config import DistillConfig
 from ..config import setting
 from ..training.run_config import RunConfig
 

@@ -168,7 +168,7 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
 
 
 def _videos(source: Path) -> Sequence[CachedDrive]:
-    from .youtube_vis import open_collection  # its videos are cached drives
+    from .video.youtube_vis import open_collection  # its videos are cached drives
 
     return open_collection(source, longest=VIDEO_SIDE).videos
 

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from .point_losses import IGNORED
+from .point.losses import IGNORED
 from .trainer import adamw
 from ..labels import SemanticClass
 

@@ -1,0 +1,1 @@
+"""Extraction: what a teacher says of the points of drives, kept in the feature cache."""

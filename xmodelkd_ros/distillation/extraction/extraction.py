@@ -1,0 +1,211 @@
+"""Extraction: from bags and a teacher to the feature cache, by one or several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+import multiprocessing
+from multiprocessing.synchronize import Event
+import os
+from pathlib import Path
+import pickle
+import signal
+import threading
+import time
+
+import numpy as np
+import torch
+
+from .config import ExtractionConfig
+from .drive_plan import DrivePlan, plan_drive
+from .quality import REPORT, write_report
+from ..cache import CachedDistillationDrive, MANIFEST, shard_file, shard_length
+from ..cache_files import hash_file, write_json
+from ..student.pieces import missing_pieces, Piece
+from ..teachers.classes import id_of_teacher_class
+from ..teachers.teacher import Teacher
+from ...errors import CacheError, ConfigurationError
+
+Progress = Callable[[int, int], None]
+"""Told how many shards there are and how many there will be; what it raises stops the work."""
+
+Effort = dict[Path, float]
+"""By drive's folder, time that a process needed for a keyframe, s."""
+
+_POLL = 0.2
+
+
+def extract(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    teacher: Teacher,
+    config: ExtractionConfig = ExtractionConfig(),  # noqa: B008
+    processes: int = 1,
+    class_map: Mapping[str, str] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[Path]:
+    """
+    Extract drives into the feature cache; what is there already is not extracted again.
+
+    Parameters
+    ----------
+    sources
+        Bags, each a drive.
+    out
+        Folder of the cache.
+    teacher
+        Whom to ask; must be picklable for more than one process.
+    config
+        What to extract.
+    processes
+        How many work at the same time, on several drives or parts of one.
+    class_map
+        Our class name by the teacher's, see `teachers.classes.id_of_teacher_class`.
+    progress
+        Told how far it is, a few times a second.
+
+    Returns
+    -------
+    list[Path]
+        Folder of each drive, to be opened by `CachedDistillationDrive`.
+
+    Raises
+    ------
+    BagError, CalibrationError
+        If a bag cannot be used.
+    CacheError
+        If a drive's folder belongs to something else, is damaged, or cannot be written.
+    ConfigurationError
+        If the teacher has classes that are not known, or cannot be sent to other processes.
+
+    """
+    names = teacher.class_names
+    ids = None if names is None else id_of_teacher_class(names, class_map)
+    plans = [plan_drive(Path(source), Path(out), teacher, ids, config) for source in sources]
+    pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
+    _remove_partial(pending)
+    pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]
+    watch = _Watch(pieces, progress)
+    effort = _work(pieces, teacher, processes, watch)
+    watch.tell()
+    for plan in pending:
+        _complete(plan, effort.get(plan.folder, np.nan))
+    return [CachedDistillationDrive(plan.folder).folder for plan in plans]
+
+
+def _remove_partial(plans: Sequence[DrivePlan]) -> None:
+    """Remove what a run that was killed left half-written."""
+    for plan in plans:
+        for partial in plan.folder.glob('.*.partial'):
+            partial.unlink(missing_ok=True)
+
+
+class _Watch:
+    """Counts the shards that are there and tells it."""
+
+    def __init__(self, pieces: Sequence[Piece], progress: Progress) -> None:
+        self._files = [
+            piece.plan.folder / shard_file(number)
+            for piece in pieces for number in range(piece.first, piece.last)
+        ]
+        self._progress = progress
+
+    def tell(self) -> None:
+        self._progress(sum(path.is_file() for path in self._files), len(self._files))
+
+
+def _work(
+    pieces: Sequence[Piece], teacher: Teacher, processes: int, watch: _Watch
+) -> Effort:
+    """Extract the pieces; return what a keyframe took."""
+    if processes == 1 or len(pieces) < 2:
+        done = [(piece, piece.extract(teacher, watch.tell)) for piece in pieces]
+    else:
+        done = _work_together(pieces, teacher, min(processes, len(pieces)), watch)
+    folders = {piece.plan.folder for piece in pieces}
+    return {folder: _mean_time(folder, done) for folder in folders}
+
+
+def _mean_time(folder: Path, done: Sequence[tuple[Piece, float]]) -> float:
+    own = [(piece.keyframes, seconds) for piece, seconds in done if piece.plan.folder == folder]
+    return sum(seconds for _, seconds in own) / sum(keyframes for keyframes, _ in own)
+
+
+def _work_together(
+    pieces: Sequence[Piece], teacher: Teacher, processes: int, watch: _Watch
+) -> list[tuple[Piece, float]]:
+    _check_can_travel(teacher, processes)
+    context = multiprocessing.get_context('spawn')
+    stopped = context.Event()
+    threads = max(1, torch.get_num_threads() // processes)
+    begin = teacher, stopped, threads, os.getpid()
+    with ProcessPoolExecutor(processes, context, _begin, begin) as pool:
+        futures = [pool.submit(_extract, piece) for piece in pieces]
+        try:
+            while wait(futures, _POLL, FIRST_EXCEPTION).not_done:
+                watch.tell()
+                if failed := [f for f in futures if f.done() and f.exception()]:
+                    failed[0].result()
+            return [(piece, f.result()) for piece, f in zip(pieces, futures, strict=True)]
+        except BrokenProcessPool as error:
+            raise CacheError(
+                'a process of the extraction was killed, perhaps for want of memory; the same '
+                'command goes on from there') from error
+        finally:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_can_travel(teacher: Teacher, processes: int) -> None:
+    try:
+        pickle.dumps(teacher)
+    except Exception as error:  # whatever a class raises that does not support it
+        allowed = f'1 for teacher {teacher.name}, which cannot be sent to others ({error})'
+        raise ConfigurationError('processes', processes, allowed) from error
+
+
+class _StoppedError(Exception):
+    """Another process has failed, or the user wants no more."""
+
+
+_in_worker: tuple[Teacher, Event] | None = None
+
+
+def _begin(teacher: Teacher, stopped: Event, threads: int, parent: int) -> None:
+    """Prepare a process: Ctrl-C is for the parent, without which nothing is to go on."""
+    global _in_worker
+    _in_worker = teacher, stopped
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _extract(piece: Piece) -> float:
+    assert _in_worker is not None
+    teacher, stopped = _in_worker
+
+    def check() -> None:
+        if stopped.is_set():
+            raise _StoppedError
+
+    return piece.extract(teacher, check)
+
+
+def _complete(plan: DrivePlan, seconds: float) -> None:
+    """Write the manifest, which makes a drive complete, and then the report."""
+    shards = []
+    for number in range(plan.shards):
+        path = plan.folder / shard_file(number)
+        shards.append({
+            'file': path.name, 'frames': shard_length(path), 'bytes': path.stat().st_size,
+            'sha256': hash_file(path),
+        })
+    write_json(plan.folder / MANIFEST, {**plan.identity, 'shards': shards})
+    write_report(plan, CachedDistillationDrive(plan.folder), seconds)

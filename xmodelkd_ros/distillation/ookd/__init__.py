@@ -1,0 +1,1 @@
+"""The online video segmenter that learns from the offline one (OOKD)."""

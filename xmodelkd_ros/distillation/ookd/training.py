@@ -1,0 +1,56 @@
+"""The training run of the online video segmenter that learns from the offline one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .config import OokdTrainingConfig
+from .module import OokdTrainingModule
+from ...errors import ConfigurationError
+from ...networks.checkpoint import load_checkpoint, load_weights
+from ...training.cache import cached_drives
+from ...training.clip.long_clips import LongClipDataset
+from ...training.trainer import seed_everything
+from ...training.video.training import CHECKPOINT, picture_loader, train_module
+
+
+def train_ookd(
+    drives: Sequence[str | Path],
+    validation: Sequence[str | Path],
+    out: Path,
+    config: OokdTrainingConfig,
+    cache: Path,
+    resume: bool = False,
+) -> Path:
+    """
+    Train the student; parameters and result as of `train_video`.
+
+    Returns
+    -------
+    Path
+        The checkpoint of the best validation score, of the kind 'video'.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no teacher and one is needed.
+
+    """
+    if config.mode != 'alone' and not config.teacher:
+        raise ConfigurationError('teacher', config.teacher, f'a checkpoint for {config.mode}')
+    if config.unlabelled and config.mode != 'qfa':
+        raise ConfigurationError('mode', config.mode, 'qfa, where there are unlabelled bags')
+    out.mkdir(parents=True, exist_ok=True)
+    seed_everything(config.run.seed)
+    learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
+    clips = LongClipDataset(
+        learned, config.steps * config.batch, config.clips, config.network.mask_stride,
+        cached_drives(config.unlabelled, cache),
+    )
+    module = OokdTrainingModule(config)
+    if config.start:
+        load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
+        module.adopt(module.network)
+    pictures = picture_loader(checked, config.validate_every)
+    return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)

@@ -1,0 +1,1 @@
+"""The LiDAR student: trained on the feature cache, judged, adapted, exported."""

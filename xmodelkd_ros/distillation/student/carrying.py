@@ -1,0 +1,200 @@
+"""
+Labels carried along the poses of a drive, to points that no camera sees in their own sweep.
+
+Every row of a view is a vote of the teacher: its probabilities. A point's own votes are averaged
+over its views. The averages of points at rest are gathered by voxels of the drive's static map,
+at one or several sizes, and each sweep reads back what the finest voxel with votes says where its
+points are. Points that move neither vote there nor read there; they keep their own votes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from ..records import CLASS_COUNT, DistillationFrame
+from ...config import setting
+from ...geometry.transforms import transform_points
+
+_BITS = 20
+"""Of a voxel's number along each axis: 2^20 voxels of 0.1 m are 105 km."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CarryConfig:
+    """How labels are gathered and read back."""
+
+    voxels: tuple[float, ...] = setting(
+        (0.2, 0.5), 'Sizes of the voxels; a point takes the first of these that has votes.',
+        unit='m', low=0.01, high=100.0)
+
+
+class FrameSource(Protocol):
+    """A drive of the cache, or whatever else has frames."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+    def frame(self, index: int) -> DistillationFrame:
+        """Return a frame."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VoteMap:
+    """
+    Votes by voxel.
+
+    Parameters
+    ----------
+    key
+        (K,) int64, ascending, see `voxel_keys`.
+    votes
+        (K, 16) float32 sums over points of their probabilities for the ids 1 to 16.
+
+    """
+
+    key: np.ndarray
+    votes: np.ndarray
+
+    def look_up(self, key: np.ndarray) -> np.ndarray:
+        """Return the votes (N, 16) of voxels by key (N,), zeros of those without."""
+        if len(self.key) == 0:
+            return np.zeros((len(key), CLASS_COUNT), np.float32)
+        place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        return np.where((self.key[place] == key)[:, None], self.votes[place], np.float32(0))
+
+
+def carry(
+    drive: FrameSource, config: CarryConfig = CarryConfig()
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """
+    Yield the labels of each frame of a drive: what the teacher says from anywhere.
+
+    Parameters
+    ----------
+    drive
+        Frames; each is asked for twice. A frame without a pose has its own votes only.
+    config
+        The voxels.
+
+    Yields
+    ------
+    label : np.ndarray
+        (N,) uint16 class ids, 0 where there is no vote.
+    confidence : np.ndarray
+        (N,) float32 in 0..1: the teacher's mean probability of that class.
+
+    """
+    maps = vote_maps(drive, config)
+    for index in range(len(drive)):
+        yield labels_from_votes(read_votes(drive.frame(index), maps))
+
+
+def own_labels(frame: DistillationFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return label (N,) uint16 and confidence (N,) float32 by the votes of the own views."""
+    return labels_from_votes(point_probabilities(frame))
+
+
+def point_probabilities(frame: DistillationFrame) -> np.ndarray:
+    """Return (N, 16) float32: a frame's probabilities, mean over each point's views, else 0."""
+    count, views = len(frame.cloud.points), frame.views
+    mean = np.zeros((count, CLASS_COUNT), np.float32)
+    if views.probability is None or len(views) == 0:
+        return mean
+    first = np.flatnonzero(np.diff(views.point, prepend=-1))
+    sums = np.add.reduceat(views.probability.astype(np.float32), first)
+    mean[views.point[first]] = sums / np.diff(first, append=len(views))[:, None]
+    return mean
+
+
+def vote_maps(drive: FrameSource, config: CarryConfig) -> dict[float, VoteMap]:
+    """Gather the votes of all points at rest of a drive, by size of the voxels, m."""
+    parts: dict[float, list[VoteMap]] = {size: [] for size in config.voxels}
+    for index in range(len(drive)):
+        frame = drive.frame(index)
+        if frame.fixed_from_lidar is None:
+            continue
+        votes = point_probabilities(frame)
+        at_rest = votes.any(1) & _is_static(frame)
+        for size in config.voxels:
+            key = voxel_keys(frame, size)[at_rest]
+            parts[size].append(_gathered(key, votes[at_rest]))
+    return {size: _merged(found) for size, found in parts.items()}
+
+
+def read_votes(frame: DistillationFrame, maps: dict[float, VoteMap]) -> np.ndarray:
+    """Return the votes (N, 16) float32 for a frame's points; zeros where there are none."""
+    own = point_probabilities(frame)
+    if frame.fixed_from_lidar is None:
+        return own
+    votes, static = np.zeros_like(own), _is_static(frame)
+    missing = static.copy()
+    for size, votes_by_voxel in maps.items():
+        rows = np.flatnonzero(missing)
+        votes[rows] = votes_by_voxel.look_up(voxel_keys(frame, size)[rows])
+        missing[rows] = ~votes[rows].any(1)
+    votes[~static] = own[~static]
+    return votes
+
+
+def labels_from_votes(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return label and confidence of votes.
+
+    Parameters
+    ----------
+    votes
+        (N, 16) float32 for the ids 1 to 16: probabilities or sums of them.
+
+    Returns
+    -------
+    label : np.ndarray
+        (N,) uint16, 0 without votes.
+    confidence : np.ndarray
+        (N,) float32 share of the votes that the label has, 0 without.
+
+    """
+    best, total = votes.argmax(1), votes.sum(1)
+    share = votes[np.arange(len(votes)), best] / np.maximum(total, np.float32(1e-12))
+    return np.where(total > 0, best + 1, 0).astype(np.uint16), share
+
+
+def voxel_keys(frame: DistillationFrame, size: float) -> np.ndarray:
+    """
+    Return (N,) int64 keys that points in one voxel of a segment's fixed frame share.
+
+    Points that are not finite, or farther than the keys reach, share keys of no meaning.
+    """
+    assert frame.fixed_from_lidar is not None
+    points = transform_points(frame.fixed_from_lidar, frame.points_at_stamp.astype(np.float64))
+    with np.errstate(invalid='ignore'):
+        cell = np.floor(np.nan_to_num(points, posinf=0, neginf=0) / size).astype(np.int64)
+    x, y, z = (cell & ((1 << _BITS) - 1)).T
+    return ((np.int64(frame.segment) << _BITS | x) << _BITS | y) << _BITS | z
+
+
+def _is_static(frame: DistillationFrame) -> np.ndarray:
+    """Return (N,) bool: finite and not found to move."""
+    finite = np.isfinite(frame.cloud.points).all(1)
+    return finite if frame.moving is None else finite & ~frame.moving
+
+
+def _gathered(key: np.ndarray, votes: np.ndarray) -> VoteMap:
+    """Sum votes by key."""
+    if len(key) == 0:
+        return VoteMap(key, votes)
+    order = np.argsort(key, kind='stable')
+    key = key[order]
+    first = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
+    return VoteMap(key[first], np.add.reduceat(votes[order], first))
+
+
+def _merged(parts: Sequence[VoteMap]) -> VoteMap:
+    if not parts:
+        return VoteMap(np.zeros(0, np.int64), np.zeros((0, CLASS_COUNT), np.float32))
+    return _gathered(
+        np.concatenate([part.key for part in parts]),
+        np.concatenate([part.votes for part in parts]))

@@ -1,0 +1,116 @@
+"""
+Guessed labels of whole sweeps: what the teacher says from anywhere, and the student of the rest.
+
+The teacher is heard where a picture of the sweep's own instant shows a point, then where the
+drive's static map has its votes (`carrying`) for what cannot move: in traffic the map keeps trails
+of what has. The student is heard where the teacher is silent: behind the vehicle, and on sweeps
+without pictures. Where both speak and differ, the teacher must be surer: its masks bleed over
+edges, where the student knows the shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import re
+
+import numpy as np
+
+from .carrying import CarryConfig, labels_from_votes, point_probabilities, read_votes, vote_maps
+from .dataset import FrameSource
+from ..records import DistillationFrame, PointViews
+from ...config import setting
+from ...evaluation.street_classes import STREET_FROM_ID
+from ...inference.point_segmenter import PointSegmenter
+from ...labels import ALL_CLASSES, SKY
+from ...records import PointLabels
+
+_OTHER_INSTANT = re.compile(r'[+-]\d+$')
+"""End of the name of a view, see `point_views.view_names`."""
+
+_CAN_MOVE = np.array([row.is_thing for row in ALL_CLASSES])
+
+
+@dataclasses.dataclass(frozen=True)
+class GuessConfig:
+    """Who is believed when."""
+
+    floor: float = setting(0.5, 'confidence from which the teacher is believed', low=0, high=1)
+    differing_floor: float = setting(
+        0.8, 'the same where the student says something else', low=0, high=1)
+    student_floor: float = setting(
+        0.7, 'confidence from which the student is believed', low=0, high=1)
+    carried: bool = setting(True, 'whether votes are carried along the poses')
+    carry: CarryConfig = setting(CarryConfig(), 'how')
+
+
+def guess_labels(
+    drive: FrameSource, student: PointSegmenter | None, config: GuessConfig = GuessConfig()
+) -> Iterator[np.ndarray]:
+    """
+    Yield the guessed labels of each frame of a drive.
+
+    Parameters
+    ----------
+    drive
+        Frames, with views or without.
+    student
+        Who is asked where the teacher is silent; None for nobody.
+    config
+        Who is believed when.
+
+    Yields
+    ------
+    np.ndarray
+        (N,) uint16 class ids, 0 where nobody is sure.
+
+    """
+    maps = vote_maps(drive, config.carry) if config.carried else {}
+    for index in range(len(drive)):
+        frame = drive.frame(index)
+        label, confidence = labels_from_votes(point_probabilities(_of_own_instant(frame)))
+        if maps:
+            carried, sure = labels_from_votes(read_votes(frame, maps))
+            heard = (label == 0) & ~_CAN_MOVE[carried]
+            label, confidence = np.where(heard, carried, label), np.where(heard, sure, confidence)
+        said = None
+        if student is not None:
+            said = student(frame.cloud.points, frame.cloud.intensity)
+        yield settle(label, confidence, said, config)
+
+
+def settle(
+    label: np.ndarray, confidence: np.ndarray, student: PointLabels | None, config: GuessConfig
+) -> np.ndarray:
+    """
+    Return who is right, as labels (N,) uint16, 0 where nobody is sure.
+
+    Parameters
+    ----------
+    label, confidence
+        (N,) of the teacher, 0 where it is silent.
+    student
+        What it says, or None.
+    config
+        Who is believed when.
+
+    """
+    label = np.where(label == SKY.id, 0, label).astype(np.uint16)
+    if student is None:
+        return np.where(confidence >= config.floor, label, 0).astype(np.uint16)
+    differ = STREET_FROM_ID[label] != STREET_FROM_ID[student.label]
+    floor = np.where(differ, config.differing_floor, config.floor)
+    believed = np.where(confidence >= floor, label, 0)
+    alone = (label == 0) & (student.confidence >= config.student_floor)
+    return np.where(alone, student.label, believed).astype(np.uint16)
+
+
+def _of_own_instant(frame: DistillationFrame) -> DistillationFrame:
+    """Return the frame with the views of its own pictures only."""
+    views = frame.views
+    own = np.array([_OTHER_INSTANT.search(name) is None for name in views.names], bool)
+    kept = own[views.view]
+    probability = None if views.probability is None else views.probability[kept]
+    return dataclasses.replace(frame, views=PointViews(
+        views.point[kept], views.view[kept], views.depth[kept], views.delay[kept],
+        views.feature[kept], probability, views.names))

@@ -1,0 +1,173 @@
+"""Checkpoints of a distillation: the student, and the fused model beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .config import DistillConfig
+from .module import DistillationModule, Student
+from ..extraction.sightings import make_mixing
+from ..teachers.network_teacher import NetworkTeacher
+from ...config import to_mapping
+from ...errors import CheckpointError, ConfigurationError
+from ...inference.image_features import ImageFeatures
+from ...labels import SemanticClass
+from ...networks.checkpoint import (
+    Checkpoint,
+    checkpoint_kind,
+    checkpoint_part,
+    halves,
+    load_checkpoint,
+    load_config,
+    load_weights,
+    save_checkpoint,
+)
+from ...networks.espnetv2 import EspNetV2
+from ...networks.point_projection import RangeViewConfig
+
+STUDENT = 'student.safetensors'
+FUSED = 'fused.safetensors'
+
+
+def save_student(
+    out: Path, module: DistillationModule, config: DistillConfig, view: RangeViewConfig,
+    summary: dict[str, Any], image: ImageFeatures | None = None,
+) -> None:
+    """
+    Write the student, kind 'point', and where there is a fusion encoder both as kind 'fused'.
+
+    Parameters
+    ----------
+    out
+        Folder.
+    module
+        What was trained.
+    config, view
+        Of the training.
+    summary
+        What the checkpoints say of it.
+    image
+        Image network that the fused model needs to run on its own.
+
+    """
+    student = module.student
+    network, classes = to_mapping(config.network), module.classes
+    save_checkpoint(out / STUDENT, Checkpoint(
+        'point', network, to_mapping(view), classes, summary, halves(student.network)))
+    if config.mode != 'xmodelkd':
+        return
+    sizes: dict[str, Any] = {
+        'point': network, 'fusion': to_mapping(config.fusion),
+        'view_features': student.fusion.view_features,
+    }
+    parts = {'network.': student.network, 'fusion.': student.fusion}
+    if image is not None:
+        sizes['image'] = image_sizes(image)
+        parts['image.'] = image
+    state = {
+        prefix + name: value for prefix, part in parts.items()
+        for name, value in halves(part).items()
+    }
+    save_checkpoint(out / FUSED, Checkpoint(
+        'fused', sizes, to_mapping(view), classes, summary, state))
+
+
+def image_sizes(image: ImageFeatures) -> dict[str, Any]:
+    """Return what a checkpoint says of its image network, as plain values."""
+    return {'network': to_mapping(image.network.config), 'ids': image.ids}
+
+
+def make_image(teacher: NetworkTeacher | None, drives: Sequence[Any]) -> ImageFeatures | None:
+    """
+    Return the image network that the fused model takes along, None where it cannot.
+
+    Only a single ESPNetv2 at full size is small and simple enough; the fused model of another
+    teacher learns all the same, and runs on what the feature cache holds.
+
+    Parameters
+    ----------
+    teacher
+        Who looked at the drives, or None.
+    drives
+        Some of them of the feature cache.
+
+    Raises
+    ------
+    ConfigurationError
+        If another teacher looked at the drives.
+
+    """
+    drive = next((drive for drive in drives if hasattr(drive, 'teacher')), None)
+    if teacher is None or drive is None:
+        return None
+    if teacher.sha256 != drive.teacher['sha256']:
+        raise ConfigurationError(
+            'teacher', teacher.name, f'who looked at the drives: {drive.teacher["name"]}')
+    network = teacher.networks[0].module
+    plain = len(teacher.networks) == 1 and teacher.scales == (1.0,) and teacher.mirrors == (False,)
+    if not plain or not isinstance(network, EspNetV2) or teacher.class_names is None:
+        return None
+    kept = make_mixing(network.feature_size, drive.feature_size)
+    mixing = torch.eye(network.feature_size) if kept is None else torch.from_numpy(kept)
+    ids = drive.manifest['class_ids']
+    return ImageFeatures(copy.deepcopy(network).cpu(), ids, mixing)
+
+
+def load_start(student: Student, path: str) -> None:
+    """
+    Start from a checkpoint of kind 'point' or 'fused'; what it does not hold stays random.
+
+    Raises
+    ------
+    CheckpointError
+        If its weights do not fit.
+
+    """
+    if path:
+        _adopt(student, _either(path), path)
+
+
+def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:
+    """
+    Return the networks of a checkpoint of kind 'point' or 'fused', its range view and classes.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be used.
+
+    """
+    checkpoint = _either(path)
+    sizes = checkpoint.network
+    fused = checkpoint.kind == 'fused'
+    values = {'network': sizes['point'], 'fusion': sizes['fusion']} if fused else {
+        'network': sizes}
+    config = load_config(
+        DistillConfig, {**values, 'mode': 'xmodelkd' if fused else 'none'}, path)
+    student = Student(config, len(checkpoint.classes), sizes['view_features'] if fused else 0)
+    _adopt(student, checkpoint, path)
+    view = load_config(RangeViewConfig, checkpoint.preprocessing, path)
+    return student, view, checkpoint.classes
+
+
+def _either(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of kind 'point' or 'fused'."""
+    kind = checkpoint_kind(path)
+    if kind not in ('point', 'fused'):
+        raise CheckpointError(f'{path}: kind is {kind!r}, point or fused is needed')
+    return load_checkpoint(path, kind)
+
+
+def _adopt(student: Student, checkpoint: Checkpoint, path: str | Path) -> None:
+    """Copy what a checkpoint holds into a student; the rest stays as it is."""
+    if checkpoint.kind == 'point':
+        load_weights(student.network, checkpoint, path)
+        return
+    load_weights(student.network, checkpoint_part(checkpoint, 'network.', {}), path)
+    if hasattr(student, 'fusion'):
+        load_weights(student.fusion, checkpoint_part(checkpoint, 'fusion.', {}), path)

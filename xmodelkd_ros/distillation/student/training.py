@@ -1,0 +1,178 @@
+"""The training run of a distillation, and of its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+import yaml
+
+from .config import DistillConfig
+from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place, StepLoader
+from .labelled_drives import choose_sweeps, labelled_sweeps
+from .module import DistillationModule
+from .samples import SampleMaker
+from .students import load_start, make_image, save_student, STUDENT
+from ..teachers.network_teacher import NetworkTeacher
+from ...config import to_mapping
+from ...errors import ConfigurationError
+from ...inference.point_segmenter import PointSegmenter
+from ...labels import POINT_CLASSES
+from ...training.point.losses import class_weights
+from ...training.point.training import range_view
+from ...training.trainer import fit, seed_everything, Watch
+
+_COUNTED = 60
+
+
+def distil(
+    drives: Sequence[FrameSource],
+    validation: Sequence[FrameSource],
+    out: Path,
+    config: DistillConfig,
+    resume: bool = False,
+    watch: Watch | None = None,
+    teacher: NetworkTeacher | None = None,
+) -> Path:
+    """
+    Train a student of the LiDAR alone, and in mode xmodelkd its fusion encoder.
+
+    Parameters
+    ----------
+    drives
+        Of the cache; the labels of `config.fraction` of their sweeps are used.
+    validation
+        Drives to choose the best weights by: their labels, or the teacher's guesses where they
+        have none.
+    out
+        Folder for the results, the log and the checkpoints.
+    config
+        Everything else.
+    resume
+        Go on from where the last run in `out` stopped, if it came so far.
+    watch
+        Told after each step; what it raises ends the run, which can be resumed.
+    teacher
+        Who looked at the drives, to be put into the fused model if it is small enough.
+
+    Returns
+    -------
+    Path
+        The student, a checkpoint of kind 'point'; beside it the fused model, where there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is nothing to learn from, or another run is in `out`.
+
+    """
+    seed_everything(config.run.seed)
+    _check_run(out, config, resume)
+    view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
+    labelled, others = split(drives, config)
+    make = SampleMaker(
+        view, POINT_CLASSES, config.losses.floor, config.augmentation, config.points,
+        config.mode != 'none')
+    weight = class_weights(_counts([*labelled, *others], make, config))
+    width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
+    module = DistillationModule(config, POINT_CLASSES, weight, width)
+    load_start(module.student, config.start)
+    image = make_image(teacher, drives)
+    labeller = PointSegmenter(config.labeller) if config.labeller else None
+    samples = DistillationDataset(
+        labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
+        lambda: module.global_step, int(os.environ.get('RANK', 0)),
+        int(os.environ.get('WORLD_SIZE', config.run.devices)), labeller)
+    held = CheckedSweeps(
+        validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
+
+    def export() -> None:
+        summary = _summary(module, labelled, others, config)
+        save_student(out, module, config, view, summary, image)
+
+    workers = config.run.workers
+    fit(
+        module, StepLoader(samples, None, num_workers=workers),
+        DataLoader(held, None, num_workers=workers), config.run, out, 'miou', export,
+        to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(), watch,
+    )
+    return out / STUDENT
+
+
+def split(
+    drives: Sequence[FrameSource], config: DistillConfig
+) -> tuple[list[Place], list[Place]]:
+    """
+    Return the sweeps whose labels are used, and those of which a student can learn without.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are none of either.
+
+    """
+    known = [labelled_sweeps(drive) if config.fraction else [] for drive in drives]
+    dealt = choose_sweeps([len(of) for of in known], config.fraction, config.run.seed)
+    chosen = {(drive, known[drive][place]) for drive, place in dealt}
+    labelled = [Place(drives[drive], index, True) for drive, index in sorted(chosen)]
+    others = [
+        Place(drive, index, False)
+        for number, drive in enumerate(drives) for index in range(len(drive))
+        if (number, index) not in chosen
+    ]
+    if config.mode == 'none' or (config.mode == 'l2' and labelled):
+        others = []
+    if not labelled and not others:
+        raise ConfigurationError(
+            'fraction', config.fraction, f'more than 0, with labels, in mode {config.mode}')
+    return labelled, others
+
+
+def _counts(places: Sequence[Place], make: SampleMaker, config: DistillConfig) -> Tensor:
+    """Return (C,) how many points each class has, true or guessed, on some of the sweeps."""
+    totals = np.zeros(len(make.classes))
+    for place in places[::max(1, len(places) // _COUNTED)]:
+        frame = place.drive.frame(place.index)
+        target, guess, trusted = make.targets(
+            len(frame.cloud.points), frame.views, frame.cloud.label if place.labelled else None)
+        totals += np.bincount(target[target >= 0], minlength=len(totals))
+        if config.mode == 'xmodelkd':
+            open_ = (target < 0) & (guess >= 0)
+            totals += np.bincount(guess[open_], trusted[open_], len(totals))
+    return torch.from_numpy(totals)
+
+
+def _check_run(out: Path, config: DistillConfig, resume: bool) -> None:
+    """Refuse to go on with a run of another configuration."""
+    path = out / 'run.yaml'
+    if not resume or not path.is_file():
+        return
+    before = yaml.safe_load(path.read_text())['configuration']
+    now = yaml.safe_load(yaml.safe_dump(to_mapping(config)))
+    for key, value in now.items():
+        if before.get(key) != value:
+            raise ConfigurationError(key, value, f'{before.get(key)!r}, as in the run in {out}')
+
+
+def _summary(
+    module: DistillationModule, labelled: Sequence[Place], others: Sequence[Place],
+    config: DistillConfig,
+) -> dict[str, Any]:
+    scores = module.trainer.callback_metrics
+    return {
+        'steps': module.global_step,
+        'labelled_sweeps': len(labelled),
+        'unlabelled_sweeps': len(others),
+        **{f'validation_{name}': round(float(scores[name]), 2)
+           for name in ('miou', 'miou_fused') if name in scores},
+        # A checkpoint is given away: it names files, not where they lay.
+        'configuration': to_mapping(config) | {
+            name: Path(getattr(config, name)).name for name in ('start', 'labeller')},
+    }

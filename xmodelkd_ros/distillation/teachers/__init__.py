@@ -1,0 +1,1 @@
+"""Image teachers: models behind one small interface, which say what pictures show."""

@@ -1,0 +1,1 @@
+"""LiDAR teaches the camera: things of sweeps become instance masks with identity."""

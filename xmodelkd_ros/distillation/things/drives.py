@@ -1,0 +1,241 @@
+"""
+3D teaches 2D: unlabelled bags become training drives for the video segmenter.
+
+Our reconstruction: the point segmenter finds things, their places in the frame that does not move
+give them identity, their points give them masks in the pictures. No image label is needed; an
+image teacher, where there is one, makes the outlines better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .grouping import find_things, ThingConfig, Things
+from .labels import label_picture
+from .masks import ThingMaskConfig
+from .tracks import ThingTrackConfig, track_things
+from ..extraction.config import ExtractionConfig
+from ..extraction.drive_plan import DrivePlan
+from ..extraction.lookout import Lookout
+from ..extraction.odometry import find_trajectory
+from ..extraction.survey import survey_bag
+from ..records import points_at_stamp
+from ..teachers.teacher import Teacher
+from ...config import setting
+from ...errors import CalibrationError
+from ...labels import ALL_CLASSES
+from ...records import Frame, PointLabels, View
+from ...training.cache import CachedDrive, write_drive
+from ...training.resizing import resize_picture
+
+Segment = Callable[[np.ndarray, np.ndarray | None], PointLabels]
+"""Labels points (N, 3) with intensities (N,) or None, as `inference.PointSegmenter` does."""
+Watch = Callable[[Iterable[Frame]], Iterable[Frame]]
+"""Passes frames on and shows how far that is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BridgeConfig:
+    """How bags become training drives."""
+
+    cameras: tuple[str, ...] = setting((), 'names of the cameras, none for all')
+    rectified: tuple[str, ...] = setting((), 'names of the cameras whose images are rectified')
+    fixed_frame: str = setting('odom', 'TF frame that does not move')
+    odometry: str = setting(
+        'auto', 'where poses are from; auto is TF, or kiss-icp where TF has none',
+        choices=('auto', 'tf', 'kiss-icp'))
+    width: int = setting(640, 'width of the pictures made', unit='px', low=32, high=8192)
+    height: int = setting(192, 'height of the pictures made', unit='px', low=32, high=8192)
+    things: ThingConfig = setting(ThingConfig(), 'how labelled points become things')
+    tracks: ThingTrackConfig = setting(ThingTrackConfig(), 'how things are followed')
+    masks: ThingMaskConfig = setting(ThingMaskConfig(), 'how points become masks')
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepThings:
+    """
+    The things of a sweep, with what they were found from.
+
+    Parameters
+    ----------
+    label
+        (N,) uint8 class ids of its points.
+    things
+        Found in it.
+    track_id
+        (K,) uint16 track of each, 0 for those that are not trusted.
+    class_id
+        (K,) uint16 class of each.
+
+    """
+
+    label: np.ndarray
+    things: Things
+    track_id: np.ndarray
+    class_id: np.ndarray
+
+
+class Bridge:
+    """
+    Makes a training drive from a bag.
+
+    Parameters
+    ----------
+    bag
+        With sweeps, pictures and their calibration.
+    segment
+        Labels the points of a sweep.
+    config
+        How it is done.
+    teacher, ids
+        Image teacher with classes and (C,) our id of each of them, or None.
+
+    Raises
+    ------
+    BagError
+        If the bag is damaged or lacks sweeps or pictures.
+    CalibrationError
+        If a camera has no model or place, or the lidar no poses.
+
+    """
+
+    def __init__(
+        self,
+        bag: Path,
+        segment: Segment,
+        config: BridgeConfig = BridgeConfig(),
+        teacher: Teacher | None = None,
+        ids: np.ndarray | None = None,
+    ) -> None:
+        self._segment, self._config = segment, config
+        self._teacher, self._ids = teacher, ids
+        extraction = ExtractionConfig(
+            cameras=config.cameras, rectified=config.rectified, fixed_frame=config.fixed_frame,
+            odometry=config.odometry)
+        survey = survey_bag(bag, extraction)
+        self._trajectory, odometry = find_trajectory(bag, survey, extraction)
+        if odometry == 'none':
+            raise CalibrationError(f'{bag} has no two sweeps that follow one another')
+        self._plan = DrivePlan(
+            bag, bag, extraction, survey, self._trajectory, odometry,
+            np.arange(len(survey.stamps)), None, {})
+        placed = np.flatnonzero(self._trajectory.segment >= 0)
+        self._row = dict(zip(survey.stamps[placed].tolist(), placed.tolist(), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def find(self, watch: Watch = iter) -> dict[int, SweepThings]:
+        """Return the tracked things of the drive, by the stamps of the sweeps, ns."""
+        survey = dataclasses.replace(self._plan.survey, cameras=())
+        blind = Lookout(dataclasses.replace(self._plan, survey=survey))
+        labels, things = {}, {}
+        for frame in watch(blind.frames(self._row.keys())):
+            points, stamp = self._points(frame), frame.cloud.stamp
+            found = self._segment(points, frame.cloud.intensity)
+            labels[stamp] = found.label.astype(np.uint8)
+            things[stamp] = find_things(points, found, self._config.things)
+        return self._follow(labels, things)
+
+    def frames(self, sweeps: dict[int, SweepThings], watch: Watch = iter) -> Iterator[Frame]:
+        """Yield the frames that have pictures, these labelled with the things of the sweeps."""
+        for frame in watch(Lookout(self._plan).frames(sweeps.keys())):
+            sweep, points = sweeps[frame.cloud.stamp], self._points(frame)
+            seen = self._ask(list(frame.views.values()))
+            views = {
+                name: self._label(view, points, sweep, classes)
+                for (name, view), classes in zip(frame.views.items(), seen, strict=True)
+            }
+            if views:
+                yield dataclasses.replace(frame, views=views)
+
+    def _points(self, frame: Frame) -> np.ndarray:
+        return points_at_stamp(frame.cloud, self._trajectory.motion(self._row[frame.cloud.stamp]))
+
+    def _follow(
+        self, labels: dict[int, np.ndarray], things: dict[int, Things]
+    ) -> dict[int, SweepThings]:
+        """Give the things of sweeps their tracks."""
+        rows = [self._row[stamp] for stamp in things]
+        poses, segments = self._trajectory.poses[rows], self._trajectory.segment[rows]
+        config = self._config.tracks
+        tracks = track_things(list(things.values()), list(things), poses, segments, config)
+        trusted = tracks.sights >= config.min_sights
+        return {
+            stamp: SweepThings(
+                labels[stamp], found, np.where(trusted[ids] & found.plausible(), ids, 0),
+                tracks.class_id[ids])
+            for (stamp, found), ids in zip(things.items(), tracks.track_id, strict=True)
+        }
+
+    def _ask(self, views: Sequence[View]) -> list[np.ndarray | None]:
+        """Return the class (H, W) that the teacher gives each pixel, None without a teacher."""
+        if self._teacher is None or self._ids is None:
+            return [None] * len(views)
+        pictures = [view.picture.rgb for view in views]
+        outputs = self._teacher(pictures)
+        return [
+            None if output.logits is None else seen_classes(output.logits, self._ids, rgb.shape)
+            for rgb, output in zip(pictures, outputs, strict=True)
+        ]
+
+    def _label(
+        self, view: View, points: np.ndarray, sweep: SweepThings, seen: np.ndarray | None
+    ) -> View:
+        label, instance = label_picture(
+            view, points, sweep.label, sweep.things, sweep.track_id, sweep.class_id,
+            self._config.masks, seen)
+        picture = dataclasses.replace(view.picture, label=label, instance=instance)
+        size = self._config.width, self._config.height
+        return dataclasses.replace(
+            view, picture=resize_picture(picture, *size), camera=view.camera.scaled(*size))
+
+
+def write_instances(bridge: Bridge, folder: Path, source: str, watch: Watch = iter) -> CachedDrive:
+    """
+    Write the training drive of a bag.
+
+    Parameters
+    ----------
+    bridge
+        Makes it.
+    folder
+        The drive's folder; what is there is replaced.
+    source
+        Where it is from, for the reader.
+    watch
+        Passes frames on and shows how far that is; called for each of the two passes.
+
+    """
+    return write_drive(bridge.frames(bridge.find(watch), watch), folder, source)
+
+
+def seen_classes(logits: torch.Tensor, ids: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """
+    Return the class that a teacher gives each pixel.
+
+    Parameters
+    ----------
+    logits
+        (C, h, w) over its classes, covering the picture.
+    ids
+        (C,) our id of each; what it gives to classes of id 0 is not counted.
+    size
+        (H, W, ...) of the picture.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) int64 class ids.
+
+    """
+    ours = np.eye(len(ALL_CLASSES), dtype=np.float32)[ids][:, 1:]
+    chance = torch.tensordot(torch.from_numpy(ours).T, logits.float().cpu().softmax(0), 1)
+    enlarged = functional.interpolate(chance[None], tuple(size[:2]), mode='bilinear')[0]
+    return 1 + enlarged.argmax(0).numpy()

@@ -1,0 +1,1 @@
+"""Training of the clip network, the offline teacher of the video segmenter."""

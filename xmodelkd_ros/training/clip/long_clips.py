@@ -1,0 +1,148 @@
+"""Training clips of many frames, for the clip network and for what learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+import torch
+
+from ..cache import CachedDrive
+from ..video.augmentation import augment
+from ..video.clips import ClipDataset, Place, Sample, VideoClipConfig
+from ..video.targets import InstanceTargets, make_targets
+from ...config import setting
+from ...labels import THING_CLASSES
+from ...records import Picture
+
+
+@dataclasses.dataclass(frozen=True)
+class LongClipConfig(VideoClipConfig):
+    """How long clips are drawn from drives."""
+
+    frames: int = setting(6, 'frames of a clip', low=2, high=20)
+
+
+class LongClipDataset(ClipDataset):
+    """
+    Draws clips of several frames; where pictures are missing, the last one stands still.
+
+    Parameters
+    ----------
+    drives, length, mask_stride
+        As for `ClipDataset`.
+    config
+        How they are drawn.
+    unlabelled
+        Drives that are drawn from as often for their number of pictures; the targets of their
+        pictures are none, and all of the picture is ignored.
+
+    """
+
+    def __init__(
+        self,
+        drives: Sequence[CachedDrive],
+        length: int,
+        config: LongClipConfig,
+        mask_stride: int = 2,
+        unlabelled: Sequence[CachedDrive] = (),
+    ) -> None:
+        super().__init__(drives, length, config, mask_stride)
+        self._count = config.frames
+        first = len(self._drives)
+        self._drives += unlabelled
+        self._unlabelled: list[Place] = [
+            (number, camera, frame)
+            for number, drive in enumerate(self._drives[first:], first)
+            for camera in drive.cameras for frame in range(len(drive))
+        ]
+
+    def __getitem__(self, index: int) -> Sample:
+        random = np.random.default_rng([int(torch.randint(2**31, ())), index])
+        share = len(self._unlabelled) / max(len(self._unlabelled) + len(self._places), 1)
+        if random.random() >= share:
+            return super().__getitem__(index)
+        place = self._unlabelled[random.integers(len(self._unlabelled))]
+        size = (self._config.height, self._config.width)
+        clip = self._clip(place, self._count, random)
+        clip = augment(clip, size, self._config.augmentation, random)
+        return [p.rgb for p in clip], [self._nothing(size)] * len(clip)
+
+    def _clip(self, place: Place, count: int, random: np.random.Generator) -> list[Picture]:
+        clip = super()._clip(place, count, random)
+        return clip + clip[-1:] * (count - len(clip))
+
+    def _nothing(self, size: tuple[int, int]) -> InstanceTargets:
+        """Return the targets of a picture without truth."""
+        blank = np.zeros(size, np.uint8)
+        targets = make_targets(blank, blank, THING_CLASSES, 1, mask_stride=self._mask_stride)
+        return dataclasses.replace(targets, ignored=torch.ones_like(targets.ignored))
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipTargets:
+    """
+    The instances of one clip.
+
+    Parameters
+    ----------
+    identity, channel
+        (M,) int64.
+    row
+        (L, M) int64: which of the frame's targets it is, -1 where it is not seen.
+
+    """
+
+    identity: torch.Tensor
+    channel: torch.Tensor
+    row: torch.Tensor
+
+    def masks(self, targets: InstanceTargets) -> torch.Tensor:
+        """Return L x M x H x W, empty where not seen; `targets` are those of the L frames."""
+        if not self.row.shape[1]:
+            return targets.mask[:, :0]
+        frame = torch.arange(len(self.row), device=self.row.device)[:, None]
+        return targets.mask[frame, self.row.clamp(min=0)] * (self.row >= 0)[..., None, None]
+
+    def spread(self, value: torch.Tensor, targets: int) -> torch.Tensor:
+        """Return (L, targets): the value of each target's instance, 0 for none. value: (M,)."""
+        frame, instance = torch.nonzero(self.row >= 0, as_tuple=True)
+        spread = value.new_zeros(len(self.row), targets)
+        spread[frame, self.row[frame, instance]] = value[instance]
+        return spread
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """Return (M,): the sum over each instance's targets. value: L x N."""
+        if not self.row.shape[1]:
+            return value.new_zeros(0)
+        return (value.gather(1, self.row.clamp(min=0)) * (self.row >= 0)).sum(0)
+
+
+def frames_of(targets: InstanceTargets, first: int, last: int) -> InstanceTargets:
+    """Return the targets of images `first` up to `last` of a batch."""
+    fields = dataclasses.fields(InstanceTargets)
+    return InstanceTargets(**{f.name: getattr(targets, f.name)[first:last] for f in fields})
+
+
+def clip_targets(targets: InstanceTargets, most: int) -> ClipTargets:
+    """
+    Join the instances of the frames of one clip by their identities.
+
+    Parameters
+    ----------
+    targets
+        Of the L frames, stacked.
+    most
+        So many instances count, those seen in the most frames.
+
+    """
+    known = targets.channel >= 0
+    identity, count = targets.identity[known].unique(return_counts=True)
+    identity = identity[count.argsort(descending=True, stable=True)[:most]]
+    if not len(identity):
+        return ClipTargets(identity, identity, identity.expand(len(known), 0))
+    same = (targets.identity[..., None] == identity) & known[..., None]  # L x N x M
+    row = torch.where(same.any(1), same.int().argmax(1), -1)
+    channel = torch.where(same, targets.channel[..., None], -1).flatten(0, 1).amax(0)
+    return ClipTargets(identity, channel, row)

@@ -1,0 +1,56 @@
+"""The training run of the clip network, the offline teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from .long_clips import LongClipDataset
+from .module import ClipTrainingConfig, ClipTrainingModule
+from ..cache import cached_drives, CachedDrive
+from ..trainer import seed_everything
+from ..video.training import train_module
+from ...networks.checkpoint import load_checkpoint, load_weights
+
+CHECKPOINT = 'clip.safetensors'
+
+
+def train_clip(
+    drives: Sequence[str | Path],
+    validation: Sequence[str | Path],
+    out: Path,
+    config: ClipTrainingConfig,
+    cache: Path,
+    resume: bool = False,
+) -> Path:
+    """
+    Train the clip network on labelled drives; parameters and result as of `train_video`.
+
+    Returns
+    -------
+    Path
+        The checkpoint of the best validation score, of the kind 'clip'.
+
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    seed_everything(config.run.seed)
+    learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
+    length = config.steps * config.batch
+    clips = LongClipDataset(learned, length, config.clips, config.network.mask_stride)
+    module = ClipTrainingModule(config)
+    if config.start:
+        start = load_checkpoint(config.start, 'video')
+        load_weights(module.network.frame, start, config.start)
+        module.adopt(module.network)
+    module.freeze_frames()
+    return train_module(
+        module, clips, drive_loader(checked), out / CHECKPOINT, len(learned), resume)
+
+
+def drive_loader(drives: Sequence[CachedDrive]) -> DataLoader[Any]:
+    """Return whole drives, one camera at a time."""
+    found = [(drive, camera) for drive in drives for camera in drive.cameras]
+    return DataLoader(found, 1, collate_fn=lambda items: items[0])  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""Scores of a point segmenter on labelled drives, by the predictor that the node runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..cache import cached_drives
+from ...errors import BagError
+from ...evaluation.segmentation import ConfusionMatrix
+from ...inference.point_segmenter import PointSegmenter
+
+
+def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
+    """
+    Return the IoU of each class as a table.
+
+    Parameters
+    ----------
+    drives
+        Labelled bags, or folders of the array cache.
+    model
+        Checkpoint of kind 'point'.
+    device
+        As `PointSegmenter` takes it.
+    cache
+        Where bags are kept as arrays.
+
+    Raises
+    ------
+    BagError
+        If a drive has no point labels.
+
+    """
+    segmenter = PointSegmenter(model, device)
+    confusion = ConfusionMatrix(segmenter.classes)
+    places = [(d, i) for d in cached_drives(drives, cache) for i in range(len(d))]
+    for drive, index in tqdm(places, desc='sweeps', unit='sweep', disable=None):
+        cloud = drive.cloud(index)
+        if cloud.label is None:
+            raise BagError(f'{drive.folder} has no point labels')
+        confusion.add(cloud.label, segmenter(cloud.points, cloud.intensity).label)
+    return f'{len(places)} sweeps\n{confusion.table()}'

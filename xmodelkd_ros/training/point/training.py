@@ -1,0 +1,125 @@
+"""Supervised training of the point segmenter on labelled drives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from .augmentation import PointAugmentation
+from .dataset import collate, PointDataset
+from .losses import class_weights
+from .module import PointModule
+from ..cache import cached_drives, CachedDrive
+from ..run_config import RunConfig
+from ..segmentation_module import make_loader, Optimisation
+from ..trainer import fit, seed_everything
+from ...config import setting, to_mapping
+from ...labels import POINT_CLASSES
+from ...networks.checkpoint import Checkpoint, halves, save_checkpoint
+from ...networks.point_network import PointNetwork, PointNetworkConfig
+from ...networks.point_projection import RangeViewConfig
+from ...simulation.profiles import lidar_profile
+
+
+@dataclasses.dataclass(frozen=True)
+class PointTrainingConfig:
+    """Everything about a training of the point segmenter."""
+
+    lidar: str = setting('hdl64e', 'Sensor profile that the network is for.')
+    network: PointNetworkConfig = setting(PointNetworkConfig(), 'The network.')
+    augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
+    run: RunConfig = setting(RunConfig(), 'The run.')
+    batch: int = setting(2, 'Sweeps in a step, on each device.', low=1)
+    sector: int = setting(0, 'Columns of a training sample, 0 for all.', unit='px', low=0)
+    points: int = setting(20000, 'Points drawn from a training sample, 0 for all.', low=0)
+    validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
+    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
+    decay: float = setting(0.02, 'Weight decay.', low=0)
+    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)
+    lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
+    lovasz_points: int = setting(12000, 'Points it sees in a step.', low=1)
+
+
+def train_point(
+    drives: Sequence[str | Path],
+    validation: Sequence[str | Path],
+    out: Path,
+    config: PointTrainingConfig,
+    cache: Path,
+    resume: bool = False,
+) -> Path:
+    """
+    Train a point segmenter.
+
+    Parameters
+    ----------
+    drives, validation
+        Labelled bags, or folders of the array cache.
+    out
+        Folder for the result, the log and the checkpoints.
+    config
+        Everything else.
+    cache
+        Where bags are kept as arrays.
+    resume
+        Go on from where the last run in `out` stopped.
+
+    Returns
+    -------
+    Path
+        The checkpoint with the best validation mIoU.
+
+    """
+    seed_everything(config.run.seed)
+    view = range_view(config.lidar)
+    training, held_out = cached_drives(drives, cache), cached_drives(validation, cache)
+    samples = PointDataset(
+        training, view, POINT_CLASSES, config.augmentation, config.sector, config.points
+    )
+    weight = class_weights(_some(training, view).counts(len(POINT_CLASSES)))
+    network = PointNetwork(config.network, len(POINT_CLASSES))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = PointModule(network, POINT_CLASSES, weight, Optimisation(
+        config.rate, config.decay, config.warm_up, config.lovasz, config.lovasz_points
+    ))
+    path = out / f'point_{config.lidar}.safetensors'
+
+    def export() -> None:
+        save_checkpoint(path, _checkpoint(module, config, view, len(samples)))
+
+    held = PointDataset(held_out, view, POINT_CLASSES, every=config.validate_every)
+    workers = config.run.workers
+    fit(
+        module, make_loader(samples, config.batch, workers, True, collate),
+        make_loader(held, 1, workers, False, collate), config.run, out, 'miou', export,
+        to_mapping(config), resume,
+    )
+    return path
+
+
+def range_view(lidar: str) -> RangeViewConfig:
+    """Return the range view of a sensor profile."""
+    profile = lidar_profile(lidar)
+    return RangeViewConfig(
+        profile.name, profile.elevations_deg, profile.heights_m, 2048,
+        min_range_m=profile.min_range, max_range_m=profile.max_range,
+    )
+
+
+def _some(drives: Sequence[CachedDrive], view: RangeViewConfig) -> PointDataset:
+    """Return at most about 200 of the sweeps, enough to count classes."""
+    every = max(1, sum(map(len, drives)) // 200)
+    return PointDataset(drives, view, POINT_CLASSES, every=every)
+
+
+def _checkpoint(
+    module: PointModule, config: PointTrainingConfig, view: RangeViewConfig, sweeps: int
+) -> Checkpoint:
+    summary = {**module.summary(), 'sweeps': sweeps, 'configuration': to_mapping(config)}
+    return Checkpoint(
+        'point', to_mapping(config.network), to_mapping(view), tuple(module.classes), summary,
+        halves(module.network),
+    )

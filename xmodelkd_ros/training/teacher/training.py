@@ -1,0 +1,132 @@
+"""Supervised training of an image teacher, ESPNetv2, on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+
+from .module import TeacherModule
+from .pictures import PictureDataset
+from ..cache import cached_drives
+from ..point.losses import class_weights
+from ..run_config import RunConfig
+from ..segmentation_module import make_loader, Optimisation
+from ..trainer import fit, seed_everything
+from ..video.augmentation import VideoAugmentationConfig
+from ...config import setting, to_mapping
+from ...labels import ALL_CLASSES, ID_BY_NAME, ID_FROM_CITYSCAPES, SemanticClass
+from ...networks.espnetv2 import EspNetV2, EspNetV2Config
+from ...networks.espnetv2_weights import load_espnetv2, PUBLISHED_NAMES, save_espnetv2
+
+CLASSES = ALL_CLASSES[1:]
+CHECKPOINT = 'image.safetensors'
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherTrainingConfig:
+    """Everything about a training of an image teacher."""
+
+    start: str = setting('', 'Weights to start from, .pth or .safetensors; none for random.')
+    network: EspNetV2Config = setting(EspNetV2Config(), 'The network, if it starts at random.')
+    augmentation: VideoAugmentationConfig = setting(
+        VideoAugmentationConfig(shake=0.0), 'The augmentation.')
+    run: RunConfig = setting(RunConfig(epochs=4), 'The run.')
+    batch: int = setting(8, 'Pictures in a step, on each device.', low=1)
+    width: int = setting(448, 'Width of training pictures.', unit='px', low=64, high=4096)
+    height: int = setting(192, 'Height of training pictures.', unit='px', low=64, high=4096)
+    validate_every: int = setting(4, 'Validate on every n-th frame.', low=1)
+    rate: float = setting(2e-3, 'Peak learning rate.', low=0)
+    decay: float = setting(0.01, 'Weight decay.', low=0)
+    warm_up: int = setting(20, 'Steps of the warm-up.', low=1)
+    lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
+    lovasz_pixels: int = setting(12000, 'Pixels it sees in a step.', low=1)
+
+
+def train_teacher(
+    drives: Sequence[str | Path],
+    validation: Sequence[str | Path],
+    out: Path,
+    config: TeacherTrainingConfig,
+    cache: Path,
+    resume: bool = False,
+) -> Path:
+    """
+    Train an image teacher.
+
+    Parameters
+    ----------
+    drives, validation
+        Bags with labelled pictures, or folders of the array cache.
+    out
+        Folder for the result, the log and the checkpoints.
+    config
+        Everything else.
+    cache
+        Where bags are kept as arrays.
+    resume
+        Go on from where the last run in `out` stopped.
+
+    Returns
+    -------
+    Path
+        The checkpoint with the best validation mIoU.
+
+    """
+    seed_everything(config.run.seed)
+    samples = PictureDataset(
+        cached_drives(drives, cache), CLASSES, (config.height, config.width), config.augmentation)
+    held = PictureDataset(cached_drives(validation, cache), CLASSES, every=config.validate_every)
+    module = TeacherModule(
+        starting_network(config, CLASSES), CLASSES, class_weights(samples.counts(len(CLASSES))),
+        Optimisation(
+            config.rate, config.decay, config.warm_up, config.lovasz, config.lovasz_pixels),
+    )
+    path = out / CHECKPOINT
+
+    def export() -> None:
+        told = to_mapping(dataclasses.replace(config, start=Path(config.start).name))
+        save_espnetv2(path, module.network, CLASSES, {
+            **module.summary(), 'pictures': len(samples), 'configuration': told})
+
+    workers = config.run.workers
+    fit(
+        module, make_loader(samples, config.batch, workers, True),
+        make_loader(held, 1, workers, False), config.run, out, 'miou', export,
+        to_mapping(config), resume,
+    )
+    return path
+
+
+def starting_network(
+    config: TeacherTrainingConfig, classes: Sequence[SemanticClass]
+) -> EspNetV2:
+    """
+    Return the network before training.
+
+    With starting weights, the classifier of a class is the mean of those of the classes that stand
+    for it in the weights; a class that none stands for keeps its random start.
+    """
+    if not config.start:
+        return EspNetV2(config.network, len(classes))
+    published, names = load_espnetv2(config.start)
+    network = EspNetV2(published.config, len(classes))
+    state = published.state_dict()
+    for name in ('classify.out.weight', 'classify.out.bias'):
+        fresh = network.state_dict()[name]
+        for row, kind in enumerate(classes):
+            alike = [c for c, other in enumerate(names) if _stands_for(other, kind)]
+            if alike:
+                fresh[row] = state[name][alike].mean(0)
+        state[name] = fresh
+    network.load_state_dict(state)
+    return network
+
+
+def _stands_for(name: str, kind: SemanticClass) -> bool:
+    """Return whether a class of starting weights, ours or of Cityscapes, is one of ours."""
+    if name in ID_BY_NAME:
+        return name == kind.name
+    if name not in PUBLISHED_NAMES[:-1]:
+        return False
+    return int(ID_FROM_CITYSCAPES[PUBLISHED_NAMES.index(name)]) == kind.id

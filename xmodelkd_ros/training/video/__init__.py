@@ -1,0 +1,1 @@
+"""Training of the online video segmenter, and the data sets it learns from."""

@@ -1,0 +1,141 @@
+"""The training run of the video segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+from pathlib import Path
+import time
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from .clips import ClipDataset, collate
+from .module import VideoTrainingConfig, VideoTrainingModule
+from ..cache import cached_drives, CachedDrive
+from ..trainer import fit, seed_everything
+from ...config import to_mapping
+from ...errors import BagError
+from ...networks.checkpoint import load_checkpoint, load_weights
+from ...records import Picture
+
+CHECKPOINT = 'video.safetensors'
+
+
+def train_video(
+    drives: Sequence[str | Path],
+    validation: Sequence[str | Path],
+    out: Path,
+    config: VideoTrainingConfig,
+    cache: Path,
+    resume: bool = False,
+) -> Path:
+    """
+    Train the video segmenter on labelled drives.
+
+    Parameters
+    ----------
+    drives, validation
+        Bags with true labels and instances, or folders of the array cache.
+    out
+        Folder for the log, the states to resume from, and the best checkpoint.
+    config
+        What is trained, and how the run goes.
+    cache
+        Folder of the array cache.
+    resume
+        Go on from where the last run in `out` stopped.
+
+    Returns
+    -------
+    Path
+        The checkpoint of the best validation score.
+
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    seed_everything(config.run.seed)
+    learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
+    clips = ClipDataset(
+        learned, config.steps * config.batch, config.clips, config.network.mask_stride
+    )
+    module = VideoTrainingModule(config)
+    if config.start:
+        load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
+        module.adopt(module.network)
+    pictures = picture_loader(checked, config.validate_every)
+    return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)
+
+
+def train_module(
+    module: VideoTrainingModule,
+    clips: ClipDataset,
+    validation: DataLoader[Any],
+    path: Path,
+    drives: int,
+    resume: bool,
+) -> Path:
+    """
+    Train a module on clips; the best state so far is exported to `path`, beside its log.
+
+    Parameters
+    ----------
+    module
+        With its starting weights.
+    clips
+        What it learns from.
+    validation
+        What its validation steps take.
+    path
+        Of the checkpoint.
+    drives
+        How many the clips are from, for the checkpoint's summary.
+    resume
+        Go on from where the last run stopped.
+
+    """
+    config, run = module.config, module.config.run
+    training = DataLoader(
+        clips, config.batch, collate_fn=collate, num_workers=run.workers,
+        persistent_workers=run.workers > 0,
+    )
+    export = functools.partial(_export, module, path, drives, time.monotonic())
+    fit(
+        module, training, validation, run, path.parent, 'validation/ap', export,
+        to_mapping(config), resume,
+    )
+    return path
+
+
+def _export(module: VideoTrainingModule, path: Path, drives: int, start: float) -> None:
+    scores = {
+        name: float(value) for name, value in module.trainer.callback_metrics.items()
+        if name.startswith('validation/')
+    }
+    module.export(path, {
+        'drives': drives,
+        'steps': module.global_step,
+        'minutes': round((time.monotonic() - start) / 60, 1),
+        **scores,
+    })
+
+
+def picture_loader(drives: Sequence[CachedDrive], every: int) -> DataLoader[Any]:
+    """Return every n-th picture of drives in the order of their stamps, one by one."""
+    found: list[tuple[CachedDrive, str, int]] = [
+        (drive, camera, frame)
+        for drive in drives
+        for camera in drive.cameras
+        for frame in range(0, len(drive), every)
+    ]
+    return DataLoader(found, 1, collate_fn=_load)  # type: ignore[arg-type]
+
+
+def _load(places: Sequence[tuple[CachedDrive, str, int]]) -> list[tuple[str, Picture]]:
+    loaded = []
+    for drive, camera, frame in places:
+        picture = drive.picture(frame, camera)
+        if picture is not None:
+            if picture.label is None:
+                raise BagError(f'{drive.folder} has no true labels')
+            loaded.append((f'{drive.folder.name}/{camera}', picture))
+    return loaded
