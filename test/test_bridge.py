@@ -16,7 +16,12 @@ pytest.importorskip('scipy')
 pytest.importorskip('rosbags')
 
 from xmodelkd_ros.distillation.things.drives import seen_classes  # noqa: E402
-from xmodelkd_ros.distillation.things.grouping import CELL, find_things, ThingConfig, Things  # noqa: E402
+from xmodelkd_ros.distillation.things.grouping import (  # noqa: E402
+    CELL,
+    find_things,
+    ThingConfig,
+    Things,
+)
 from xmodelkd_ros.distillation.things.labels import label_picture  # noqa: E402
 from xmodelkd_ros.distillation.things.masks import (  # noqa: E402
     close_gaps,
