@@ -1,1 +1,1 @@
-"""Distillation of point networks from image teachers and unlabelled drives."""
+"""Distillation: of LiDAR students from image teachers, of the video segmenter from other models."""
