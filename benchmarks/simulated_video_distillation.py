@@ -6,8 +6,8 @@ Table A: what the offline teacher gives to the online video segmenter, on simula
 Simulates the drives, trains every cell and writes
 `benchmarks/results/simulated_video_distillation.{md,json}`. What is there already is kept: the
 same command goes on after an interruption. All students start from the same weights (`--start`)
-and have the same network, pictures and steps. The offline teacher is built over the shipped
-per-frame network. Nothing is chosen on the test drives.
+and have the same network, pictures and steps. The offline teacher is built over a per-frame
+network of the same shape (`--teacher-start`). Nothing is chosen on the test drives.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class TableConfig:
     height: int = setting(96, 'height of a training clip', unit='px', low=32)
     batch: int = setting(2, 'clips per step', low=1)
     start: str = setting(str(SHIPPED), 'weights that every student starts from')
-    steps: int = setting(300, 'steps of a student', low=1)
+    teacher_start: str = setting(str(SHIPPED), 'per-frame network of the teacher')
+    steps: int = setting(600, 'steps of a student', low=1)
     teacher_steps: int = setting(250, 'steps of a teacher', low=1)
     rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
@@ -124,7 +125,7 @@ def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
               'averaging': 0.98}
     plain['clips'] |= {'frames': config.clip_frames, 'max_gap': 1}
     if of_teacher:
-        plain['start'] = str(SHIPPED)
+        plain['start'] = config.teacher_start
         plain['clips'] |= WHOLE
         how = from_mapping(ClipTrainingConfig, plain)
         return train_clip(*folders(work, config), out, how, out, begun)
@@ -176,8 +177,9 @@ def tables(scores: dict[str, list[dict[str, Any]]]) -> str:
 def write_tables(scores: dict[str, list[dict[str, Any]]], config: TableConfig) -> None:
     """Write the tables, and all numbers with what they were made with."""
     contents = {name: load_checkpoint(path, 'video').sha256
-                for name, path in (('teacher', SHIPPED), ('students', config.start))}
-    facts = {'config': to_mapping(config) | {'start': Path(config.start).name},
+                for name, path in (('teacher', config.teacher_start), ('students', config.start))}
+    names = {key: Path(getattr(config, key)).name for key in ('start', 'teacher_start')}
+    facts = {'config': to_mapping(config) | names,
              'start_sha256': contents, 'scores': scores}
     write_results(
         'simulated_video_distillation',

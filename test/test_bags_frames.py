@@ -23,7 +23,7 @@ from xmodelkd_ros.messages.clouds import cloud_message
 from xmodelkd_ros.messages.images import image_message
 from xmodelkd_ros.messages.stamps import header_message
 from xmodelkd_ros.messages.transforms import transform_message
-from xmodelkd_ros.records import Cloud
+from xmodelkd_ros.records import Cloud, MOTION_PERIOD
 
 START = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -162,6 +162,8 @@ def test_transforms_are_those_of_the_two_times(tmp_path):
     for frame in frames(path, fixed_frame='odom'):
         fixed_from_lidar = odom_from_base(frame.cloud.stamp) @ BASE_FROM_LIDAR
         np.testing.assert_allclose(frame.fixed_from_lidar, fixed_from_lidar, atol=1e-9)
+        before = odom_from_base(frame.cloud.stamp - MOTION_PERIOD) @ BASE_FROM_LIDAR
+        np.testing.assert_allclose(frame.motion, invert(before) @ fixed_from_lidar, atol=1e-4)
         for view in frame.views.values():
             seen += 1
             fixed_from_camera = odom_from_base(view.picture.stamp) @ BASE_FROM_CAMERA

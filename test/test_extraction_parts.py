@@ -18,7 +18,7 @@ from xmodelkd_ros.distillation.extraction.trajectory import (
     steady_segments,
     Trajectory,
 )
-from xmodelkd_ros.distillation.records import DistillationFrame, points_at_stamp, PointViews
+from xmodelkd_ros.distillation.records import DistillationFrame, PointViews
 from xmodelkd_ros.distillation.student.carrying import (
     carry,
     CarryConfig,
@@ -28,7 +28,7 @@ from xmodelkd_ros.distillation.student.carrying import (
 from xmodelkd_ros.distillation.teachers.network_teacher import TeacherOutput
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.geometry.transforms import invert, transform_points
-from xmodelkd_ros.records import Cloud
+from xmodelkd_ros.records import Cloud, points_at_stamp
 
 
 def along(x, yaw=0.0):

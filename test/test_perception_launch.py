@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from xmodelkd_ros.bags.frames import frames  # noqa: E402
 from xmodelkd_ros.bags.results import RecordedResults  # noqa: E402
 from xmodelkd_ros.bags.writer import BagWriter  # noqa: E402
-from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
+from xmodelkd_ros.geometry.transforms import from_translation_quaternion, invert  # noqa: E402
 from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig  # noqa: E402
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter  # noqa: E402
 from xmodelkd_ros.inference.tracker import TrackerConfig  # noqa: E402
@@ -50,14 +51,24 @@ MISSING = 5
 
 
 def write_bag(path):
-    """Write a short drive; the images are stamped a little after their clouds."""
+    """Write a short drive, with points of many times; images are stamped after their clouds."""
+    random = np.random.default_rng(0)
     with BagWriter(path) as bag:
+        for stamp in range(START - 2 * STEP, START + (COUNT + 1) * STEP, STEP // 10):
+            seconds = (stamp - START) * 1e-9
+            turn = np.array([0, 0, np.sin(0.2 * seconds), np.cos(0.2 * seconds)])
+            pose = from_translation_quaternion(np.array([8 * seconds, seconds**2, 0]), turn)
+            bag.write('/tf', TFMessage(transforms=[
+                transform_message(pose, stamp, 'odom', 'lidar')]), stamp - 2 * STEP)
         bag.write('/tf_static', TFMessage(transforms=[
             transform_message(invert(CAMERA_FROM_LIDAR), START, 'lidar', name)
             for name in CAMERAS]), START)
         for number in range(COUNT):
             stamp = START + number * STEP
-            bag.write('/points', cloud_message(cloud(stamp, seed=number)), stamp)
+            sweep = cloud(stamp, seed=number)
+            sweep = dataclasses.replace(
+                sweep, time_offset=random.integers(0, STEP, len(sweep.points)))
+            bag.write('/points', cloud_message(sweep), stamp)
             for lag, name in enumerate(CAMERAS, 1):
                 taken = stamp + lag * 7_000_000
                 if name == 'left' and number == MISSING:
@@ -98,6 +109,7 @@ def replayed(folder, models):
     (folder / 'parameters.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
     said = ros2_launch(
         'replay.launch.py', bag=folder / 'drive', record=folder / 'results', lossless='true',
+        fixed_frame='odom',
         params_file=folder / 'parameters.yaml')
     return folder / 'drive', folder / 'results', said
 
@@ -107,7 +119,8 @@ def test_the_live_node_says_exactly_what_the_pipeline_says_offline(replayed, mod
     perceive = Perception(
         PointSegmenter(models[0]), VideoSegmenter(models[1]),
         PipelineConfig(tracker=TrackerConfig(**TRACK_EVERYTHING)))
-    expected = [(frame, perceive(frame)) for frame in frames(drive)]
+    expected = [(frame, perceive(frame)) for frame in frames(drive, fixed_frame='odom')]
+    assert all(np.abs(f.points_at_stamp - f.cloud.points).max() > 0.3 for f, _ in expected)
     recorded = RecordedResults(results)
     clouds = {cloud.stamp: cloud for cloud in recorded.clouds()}
     assert sorted(clouds) == [frame.cloud.stamp for frame, _ in expected], said

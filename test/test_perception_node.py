@@ -162,6 +162,9 @@ def test_points_are_carried_over_time_through_the_fixed_frame(ros):
     found = transforms.between(('front', STAMP + 2 * 10**8), ('lidar', STAMP + 10**8), 0)
     # At the image's time the vehicle is 2 m further on than at the cloud's.
     np.testing.assert_allclose(found[:3, 3], [0.5 - 1.5 - 2.0, 0, 0], atol=1e-9)
+    assert transforms.fixed_from('lidar', STAMP + 10**8, 0)[0, 3] == 2.5
+    assert transforms.motion('lidar', STAMP + 10**8)[0, 3] == 2.0
+    assert transforms.motion('lidar', STAMP) is None
     assert not logbook.tf_failures
 
 

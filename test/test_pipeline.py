@@ -21,7 +21,7 @@ from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.inference.tracker import TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.labels import ID_BY_NAME
-from xmodelkd_ros.records import Boxes, PointLabels, Tracks
+from xmodelkd_ros.records import Boxes, MOTION_PERIOD, PointLabels, Tracks
 
 CAR, ROAD, TRUCK, PERSON = (ID_BY_NAME[name] for name in ('car', 'road', 'truck', 'person'))
 STEP = 100_000_000
@@ -137,6 +137,21 @@ def test_each_point_has_a_row_and_ids_are_of_one_camera_each(models):
         assert set(result.instance.tolist()) <= front | left | {0}
     assert result.instance.any()
     assert set(result.boxes.track_id.tolist()) <= set(result.instance.tolist())
+
+
+def test_points_are_projected_from_where_they_were_at_the_stamp(models):
+    still = frame(0)
+    count = len(still.cloud.points)
+    offset = np.linspace(-MOTION_PERIOD, MOTION_PERIOD, count).astype(np.int64)
+    motion = np.eye(4)
+    motion[:3, 3] = (1.5, 0.2, 0)
+    moved = still.cloud.points - offset[:, None] / MOTION_PERIOD * motion[:3, 3]
+    cloud = dataclasses.replace(
+        still.cloud, points=moved.astype(np.float32), time_offset=offset)
+    result = Perception(*models, CONFIG)(dataclasses.replace(still, cloud=cloud, motion=motion))
+    np.testing.assert_allclose(result.points, still.cloud.points, atol=1e-5)
+    found, wanted = result.pairings['front'], Perception(*models, CONFIG)(still).pairings['front']
+    np.testing.assert_allclose(found.pixels, wanted.pixels, atol=1e-2)
 
 
 def test_a_picture_that_comes_twice_is_seen_once(models):

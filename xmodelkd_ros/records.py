@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 
 import numpy as np
 
 from .geometry.cameras import Camera
+from .geometry.transforms import compensate_motion
+
+MOTION_PERIOD = 100_000_000
+"""Over this time a `motion` of the lidar goes, ns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,12 +119,38 @@ class Frame:
         By camera name; a camera without an image near enough in time is absent.
     fixed_from_lidar
         (4, 4) pose of the lidar in the fixed frame at the cloud's stamp, or None.
+    motion
+        (4, 4) what the lidar moves in `MOTION_PERIOD`: its later pose in its earlier frame. None
+        where that is not known.
 
     """
 
     cloud: Cloud
     views: Mapping[str, View]
     fixed_from_lidar: np.ndarray | None = None
+    motion: np.ndarray | None = None
+
+    @functools.cached_property
+    def points_at_stamp(self) -> np.ndarray:
+        """(N, 3) float32: the points where a lidar at rest at the stamp would have seen them."""
+        return points_at_stamp(self.cloud, self.motion)
+
+
+def points_at_stamp(cloud: Cloud, motion: np.ndarray | None) -> np.ndarray:
+    """
+    Return a sweep's points (N, 3), moved to its stamp where their times are known.
+
+    Parameters
+    ----------
+    cloud
+        The sweep as it was measured.
+    motion
+        See `Frame`.
+
+    """
+    if cloud.time_offset is None or motion is None:
+        return cloud.points
+    return compensate_motion(cloud.points, cloud.time_offset, motion, MOTION_PERIOD)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tf2_ros import Buffer, TransformException
 from .reader import BagReader
 from ..errors import CalibrationError
 from ..messages.transforms import transform_from_message
+from ..records import MOTION_PERIOD
 
 _LONGER_THAN_ANY_BAG = Duration(seconds=10**8)
 
@@ -85,6 +86,16 @@ class BagTransforms:
                 self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp)))
         except TransformException as error:
             self._complain(f'{self._fixed_frame} <- {frame}', error)
+            return None
+
+    def motion(self, frame: str, stamp: int) -> np.ndarray | None:
+        """Return how a frame came to where it is, see `Frame.motion`; None where not known."""
+        if not self._fixed_frame:
+            return None
+        try:
+            return transform_from_message(self._buffer.lookup_transform_full(
+                frame, _time(stamp - MOTION_PERIOD), frame, _time(stamp), self._fixed_frame))
+        except TransformException:  # before the first pose of the bag, if there is one now
             return None
 
     def _complain(self, name: str, error: TransformException) -> None:

@@ -1,1 +1,1 @@
-"""Distillation: of LiDAR students from image teachers, of the video segmenter from other models."""
+"""Distillation: LiDAR students from image teachers, video segmenters from other models."""

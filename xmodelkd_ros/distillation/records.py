@@ -6,15 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from ..geometry.transforms import compensate_motion
 from ..labels import ALL_CLASSES
-from ..records import Cloud
+from ..records import Cloud, points_at_stamp
 
 CLASS_COUNT = len(ALL_CLASSES) - 1
 """Columns of `PointViews.probability`: the ids 1 to 16, without 'unlabelled'."""
-
-MOTION_PERIOD = 100_000_000
-"""Time that `DistillationFrame.motion` covers, ns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +92,7 @@ class DistillationFrame:
     moving
         (N,) bool points that other sweeps found gone, or None where no other sweep tells.
     motion
-        (4, 4) lidar at `MOTION_PERIOD` after the stamp to lidar at it, or None.
+        See `records.Frame`.
     segment
         Poses of frames with different segments have nothing to do with each other.
 
@@ -125,20 +121,3 @@ class DistillationFrame:
     def points_at_stamp(self) -> np.ndarray:
         """(N, 3) float32: the points where a lidar at rest at the stamp would have seen them."""
         return points_at_stamp(self.cloud, self.motion)
-
-
-def points_at_stamp(cloud: Cloud, motion: np.ndarray | None) -> np.ndarray:
-    """
-    Return a sweep's points (N, 3), moved to its stamp where their times are known.
-
-    Parameters
-    ----------
-    cloud
-        The sweep as it was measured.
-    motion
-        (4, 4) lidar at `MOTION_PERIOD` after the stamp to lidar at it, or None.
-
-    """
-    if cloud.time_offset is None or motion is None:
-        return cloud.points
-    return compensate_motion(cloud.points, cloud.time_offset, motion, MOTION_PERIOD)

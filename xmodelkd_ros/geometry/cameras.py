@@ -97,6 +97,9 @@ class Camera:
         matrix = self.matrix
         if not (matrix[0, 0] > 0 and matrix[1, 1] > 0 and matrix[2, 2] == 1):
             raise CalibrationError(f'camera {name} has no focal lengths: {matrix.tolist()}')
+        if self.lens is not None and not self.lens.limit > 0:
+            raise CalibrationError(
+                f'the distortion folds back at the axis: {self.distortion.tolist()}')
 
     @classmethod
     def pinhole(

@@ -61,7 +61,7 @@ class PerceptionResult:
     Parameters
     ----------
     points
-        (N, 3) float32 points of the frame's cloud.
+        (N, 3) float32 points of the frame's cloud at its stamp.
     labels
         One row per point.
     instance
@@ -172,7 +172,7 @@ class Perception:
             seen = [(tracks[name], pairing) for name, pairing in pairings.items()]
             instance = paint(seen, labels, self._config.painting)
             held = self._hold(frame, labels, instance, tracks, pairings)
-        return PerceptionResult(frame.cloud.points, labels, instance, tracks, pairings, held)
+        return PerceptionResult(frame.points_at_stamp, labels, instance, tracks, pairings, held)
 
     def _hold(
         self,
@@ -184,7 +184,7 @@ class Perception:
     ) -> Tracks:
         """Return the tracks that only their points hold; these get their ids in `instance`."""
         held = self._track_points.hold(
-            frame.cloud.points, labels, instance, list(tracks.values()), frame.cloud.stamp,
+            frame.points_at_stamp, labels, instance, list(tracks.values()), frame.cloud.stamp,
             frame.fixed_from_lidar)
         for name, pairing in pairings.items():
             shown, boxes = boxes_in_picture(held.track_id, instance, pairing)
@@ -212,7 +212,8 @@ class Perception:
         tracks = self._track(views)
         with self._stage('projection'):
             return tracks, {
-                view.name: project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
+                view.name: project_points(
+                    frame.points_at_stamp, view.camera_from_lidar, view.camera)
                 for view in views
             }
 

@@ -62,11 +62,12 @@ class FrameMaker:
         cloud = cloud_from_message(arrival.message)
         self._check_finite(arrival, cloud)
         patience = arrival.received + self._max_wait
-        messages = self._intake.take_images(cloud.stamp)
+        messages = self._intake.take_images(arrival)
         made = {name: self._view(name, message, cloud, patience)
                 for name, message in messages.items()}
         views = {name: view for name, view in made.items() if view is not None}
-        return Frame(cloud, views)
+        pose = self._transforms.fixed_from(cloud.frame, cloud.stamp, patience)
+        return Frame(cloud, views, pose, self._transforms.motion(cloud.frame, cloud.stamp))
 
     def _check_finite(self, arrival: Arrival, cloud: Cloud) -> None:
         """Say it if a cloud that calls itself dense is not."""

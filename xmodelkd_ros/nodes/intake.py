@@ -21,11 +21,26 @@ MOST_CLOUDS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Arrival:
-    """A cloud that has come in: its stamp in ns, and when it came, monotonic, in s."""
+    """
+    A cloud that has come in.
+
+    Parameters
+    ----------
+    message
+        The cloud.
+    stamp
+        ns.
+    received
+        When it came in, monotonic, s.
+    epoch
+        How often time had jumped backwards before it.
+
+    """
 
     message: PointCloud2
     stamp: int
     received: float
+    epoch: int
 
 
 class Intake:
@@ -60,14 +75,15 @@ class Intake:
         self._clouds: list[Arrival] = []
         self._taken: int | None = None
         self._is_open = True
-        self.epoch = 0
+        self._epoch = 0
 
     def add_cloud(self, message: PointCloud2) -> None:
         """Queue a cloud."""
-        arrival = Arrival(message, nanoseconds(message.header.stamp), time.monotonic())
         with self._changed:
             if not self._admit('points', message):
                 return
+            stamp = nanoseconds(message.header.stamp)
+            arrival = Arrival(message, stamp, time.monotonic(), self._epoch)
             if self._taken is not None and arrival.stamp <= self._taken:
                 self._ledger.settle('points', LATE)
                 return
@@ -95,10 +111,12 @@ class Intake:
                 self._changed.wait(self._time_left())
             return None
 
-    def take_images(self, stamp: int) -> dict[str, Image | CompressedImage]:
-        """Return the image of each camera that belongs to the cloud of a stamp, ns."""
+    def take_images(self, arrival: Arrival) -> dict[str, Image | CompressedImage]:
+        """Return the image of each camera that belongs to a cloud; none once time has jumped."""
         with self._changed:
-            found = {camera: queue.take(stamp) for camera, queue in self._queues.items()}
+            if arrival.epoch != self._epoch:
+                return {}
+            found = {camera: queue.take(arrival.stamp) for camera, queue in self._queues.items()}
         return {camera: message for camera, message in found.items() if message is not None}
 
     def close(self) -> None:
@@ -122,7 +140,7 @@ class Intake:
             return False
         if verdict is Verdict.JUMPS:
             self._clear()
-            self.epoch += 1
+            self._epoch += 1
             self._on_jump(stamp)
         return True
 

@@ -9,6 +9,9 @@ import time
 JUMP = 500_000_000
 """A stamp this far behind the newest of its own input is a jump, ns; less is out of order."""
 
+RUN = 3
+"""So many messages in a row behind the newest of their input are a jump, too: a short loop."""
+
 SETTLING = 1.0
 """How long after a jump messages from before it may still come in, s."""
 
@@ -38,6 +41,7 @@ class TimeJumps:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._newest: dict[str, int] = {}
+        self._behind: dict[str, int] = {}
         self._jump: tuple[float, int] | None = None
 
     def judge(self, source: str, stamp: int) -> Verdict:
@@ -54,9 +58,11 @@ class TimeJumps:
         """
         if self._is_from_before(stamp):
             return Verdict.FROM_BEFORE
-        if stamp < self._newest.get(source, stamp) - JUMP:
+        newest = self._newest.get(source, stamp)
+        self._behind[source] = self._behind.get(source, 0) + 1 if stamp < newest else 0
+        if stamp < newest - JUMP or self._behind[source] == RUN:
             self._jump = self._now(), max(self._newest.values())
-            self._newest = {source: stamp}
+            self._newest, self._behind = {source: stamp}, {}
             return Verdict.JUMPS
         self._newest[source] = max(stamp, self._newest.get(source, stamp))
         return Verdict.GOES_ON

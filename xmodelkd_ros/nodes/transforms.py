@@ -15,6 +15,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from .logbook import Logbook
 from ..errors import CalibrationError
 from ..messages.transforms import transform_from_message
+from ..records import MOTION_PERIOD
 
 POLL = 0.002
 """How often a transform that is still to come is asked for, s."""
@@ -92,6 +93,25 @@ class Transforms:
             if found is not None:
                 return found
         return self._simultaneous(target_frame, source_frame, source_stamp, patience)
+
+    def fixed_from(self, frame: str, stamp: int, patience: float) -> np.ndarray | None:
+        """
+        Return the (4, 4) pose of a frame in the fixed frame, None where it is not known.
+
+        frame, stamp, patience: as for `between`.
+        """
+        if not self._fixed_frame:
+            return None
+        return self._ask(f'{self._fixed_frame} <- {frame}', patience, lambda: (
+            self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp))))
+
+    def motion(self, frame: str, stamp: int) -> np.ndarray | None:
+        """Return how a frame came to where it is, see `Frame.motion`; None where not known."""
+        if not self._fixed_frame:
+            return None
+        return self._ask('', None, lambda: (
+            self._buffer.lookup_transform_full(
+                frame, _time(stamp - MOTION_PERIOD), frame, _time(stamp), self._fixed_frame)))
 
     def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
         """Return the transform at a stamp, else the latest, else that of the file."""

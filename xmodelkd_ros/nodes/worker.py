@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import traceback
 
@@ -39,13 +40,13 @@ class Worker(threading.Thread):
         super().__init__(name='worker', daemon=True)
         self._intake, self._make_frame, self._perceive = intake, make_frame, perceive
         self._outputs, self._logbook = outputs, logbook
-        self._epoch = intake.epoch
+        self._epoch = 0
 
     def run(self) -> None:
         """Work until the intake is closed."""
         while (arrival := self._intake.take_cloud()) is not None:
-            if self._epoch != self._intake.epoch:
-                self._epoch = self._intake.epoch
+            if self._epoch != arrival.epoch:
+                self._epoch = arrival.epoch
                 self._perceive.reset()
             self._work(arrival)
 
@@ -71,8 +72,20 @@ class Worker(threading.Thread):
         measurements = self._logbook.measurements
         with measurements.stage('messages_to_arrays'):
             frame = self._make_frame(arrival)
-        result = self._perceive(frame)
+        result = self._perceived(frame)
         with measurements.stage('arrays_to_message'):
             self._outputs.publish_points(arrival.message, result)
         measurements.note_output(arrival, frame)
         return frame, result
+
+    def _perceived(self, frame: Frame) -> PerceptionResult:
+        """Perceive; a fault with images costs the instances, never the labels."""
+        try:
+            return self._perceive(frame)
+        except Exception:
+            if not frame.views:
+                raise
+            self._logbook.logger.error(
+                f'images with the cloud of {frame.cloud.stamp / 1e9:.3f} s are left out: '
+                + traceback.format_exc(), throttle_duration_sec=10.0)
+        return self._perceive(dataclasses.replace(frame, views={}))

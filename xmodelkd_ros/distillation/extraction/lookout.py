@@ -11,11 +11,10 @@ import numpy as np
 from .drive_plan import DrivePlan
 from .moving import RangeCells
 from .sightings import Answer, make_mixing, Sighting
-from ..records import points_at_stamp
 from ..teachers.teacher import Teacher
 from ...bags.frames import frames
 from ...geometry.transforms import camera_from_lidar_between
-from ...records import Frame, View
+from ...records import Frame, points_at_stamp, View
 
 
 class Lookout:

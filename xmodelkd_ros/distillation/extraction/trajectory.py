@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from ..records import MOTION_PERIOD
 from ...geometry.transforms import interpolate, invert
+from ...records import MOTION_PERIOD
 
 
 @dataclasses.dataclass(frozen=True)

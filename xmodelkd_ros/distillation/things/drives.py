@@ -25,12 +25,11 @@ from ..extraction.drive_plan import DrivePlan
 from ..extraction.lookout import Lookout
 from ..extraction.odometry import find_trajectory
 from ..extraction.survey import survey_bag
-from ..records import points_at_stamp
 from ..teachers.teacher import Teacher
 from ...config import setting
 from ...errors import CalibrationError
 from ...labels import ALL_CLASSES
-from ...records import Frame, PointLabels, View
+from ...records import Frame, PointLabels, points_at_stamp, View
 from ...training.cache import CachedDrive, write_drive
 from ...training.resizing import resize_picture
 
