@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import json
 from pathlib import Path
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from real_judging import EVERY, Judge, Labeller, paint
 from result_files import write_results
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.bags.sweeps import Sweeps
+from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
 from xmodelkd_ros.distillation.student.config import DistillConfig
@@ -83,7 +85,7 @@ class Students:
 
     def __init__(self, drives: RealDrives, options: argparse.Namespace) -> None:
         self._drives, self._options = drives, options
-        self._out: Path = options.out
+        self._out: Path = options.work
 
     def adapt(self, everything: bool) -> Path:
         """Return the simulated student adapted to sweeps that nothing is scored on, or to all."""
@@ -177,7 +179,7 @@ class Some:
 
 def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return the scores of each row; those that are in the folder already are not made again."""
-    path = options.out / 'scores.json'
+    path = options.work / 'scores.json'
     found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
     judge, students = Judge(drives), Students(drives, options)
     names = [true.name for true in judge.frames['frames']]
@@ -246,10 +248,11 @@ def named(value: Any) -> Any:
     return value.name if isinstance(value, Path) else value
 
 
-def main() -> None:
-    """Run the measurement."""
+@command
+def main(args: Sequence[str] | None = None) -> int:
+    """Make the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=ROOT / 'out/real_distillation')
+    parser.add_argument('--work', type=Path, required=True, help='folder for caches and runs')
     parser.add_argument('--weights', type=Path, nargs='+', required=True,
                         help='weight files of ESPNetv2 for Cityscapes')
     parser.add_argument('--simulated', type=Path, nargs='+', default=[],
@@ -259,18 +262,20 @@ def main() -> None:
     parser.add_argument('--rows', nargs='*', default=list(ROWS)[:5], choices=list(ROWS))
     parser.add_argument('--steps', type=int, default=200)
     parser.add_argument('--final', choices=[ADAPTED_ROW, *ROWS], help='row made of all data')
-    options = parser.parse_args()
-    found = measure(RealDrives(options.out, options.weights), options)
-    settings = {key: named(value) for key, value in vars(options).items() if key != 'out'}
+    options = parser.parse_args(args)
+    found = measure(RealDrives(options.work, options.weights), options)
+    settings = {key: named(value) for key, value in vars(options).items() if key != 'work'}
     write_results(
         'real_distillation',
         '# Table B: distillation on real drives, without any 3D label\n\n'
-        '`python benchmarks/real_distillation.py --weights <files> --simulated <drives>`\n\n'
+        '`python benchmarks/real_distillation.py --work <folder> --weights <files> '
+        '--simulated <drives>`\n\n'
         f'```\n{table(found)}\n```\n',
         {'settings': settings, 'rows': {row.name: to_mapping(row) for row in ROWS.values()},
          'scores': found})
     print(table(found))
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

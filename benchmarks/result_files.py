@@ -11,6 +11,9 @@ from xmodelkd_ros.evaluation.environment import describe_environment
 
 RESULTS = Path(__file__).parent / 'results'
 
+NOTES = '\n## Notes\n'
+"""From here on a table's file is written by people, and kept when the table is made again."""
+
 
 def write_results(name: str, text: str, facts: Mapping[str, Any]) -> None:
     """
@@ -31,4 +34,6 @@ def write_results(name: str, text: str, facts: Mapping[str, Any]) -> None:
     path = RESULTS / f'{name}.json'
     path.write_text(json.dumps({**facts, 'environment': environment}, indent=1) + '\n')
     machine = '{cpu}, {cores} core(s), GPU: {gpu}, Python {python}, {date}'.format_map(environment)
-    path.with_suffix('.md').write_text(f'{text}\n{machine}\n')
+    table = path.with_suffix('.md')
+    _, found, notes = table.read_text().partition(NOTES) if table.is_file() else ('', '', '')
+    table.write_text(f'{text}\n{machine}\n{found}{notes}')
