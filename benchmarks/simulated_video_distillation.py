@@ -71,7 +71,7 @@ class TableConfig:
     batch: int = setting(2, 'clips per step', low=1)
     start: str = setting(str(SHIPPED), 'weights that every student starts from')
     teacher_start: str = setting(str(SHIPPED), 'per-frame network of the teacher')
-    steps: int = setting(600, 'steps of a student', low=1)
+    steps: int = setting(300, 'steps of a student', low=1)
     teacher_steps: int = setting(250, 'steps of a teacher', low=1)
     rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
