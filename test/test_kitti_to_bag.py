@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import cv2
 import kitti_layouts as kitti
 import numpy as np
 import pytest
+from xmodelkd_ros.bags.excerpts import find_excerpt
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.cli.kitti_to_bag import main
@@ -300,6 +303,25 @@ def test_bad_options_are_one_line(tmp_path, capsys, option, value, reason):
     assert main([str(drive), str(tmp_path / 'bag'), option, value]) == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / 'bag').exists()
+
+
+@pytest.mark.parametrize('has_filters', [True, False])
+def test_packed_excerpts_are_unpacked_by_any_python(tmp_path, monkeypatch, has_filters):
+    (tmp_path / 'kitti_0001').mkdir()
+    (tmp_path / 'kitti_0001' / 'file').write_text('content')
+    data = tmp_path / 'data'
+    data.mkdir()
+    with tarfile.open(data / 'kitti_0001.tar.xz', 'w:xz') as archive:
+        archive.add(tmp_path / 'kitti_0001', 'kitti_0001')
+    monkeypatch.setenv('KITTI_DATA', str(data))
+    if not has_filters:  # as Debian 12's Python 3.11.2
+        extract = tarfile.TarFile.extractall
+        monkeypatch.delattr(tarfile, 'data_filter', raising=False)
+        monkeypatch.setattr(
+            tarfile.TarFile, 'extractall', lambda archive, path: extract(archive, path))
+    folder = find_excerpt('kitti_0001', tmp_path / 'cache')
+    assert (folder / 'file').read_text() == 'content'
+    assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['kitti_0001']
 
 
 def read_matrix(path, name, shape):
