@@ -293,6 +293,56 @@ def test_bad_data_is_one_line_and_leaves_nothing(tmp_path, capsys, kind, reason)
     assert not list((tmp_path / 'out').iterdir())
 
 
+def replace_line(path, number, line):
+    lines = path.read_text().splitlines()
+    lines[number] = line
+    path.write_text('\n'.join(lines))
+
+
+SWEEP, CAMERAS = 'velodyne_points/data/0000000003.bin', '../calib_cam_to_cam.txt'
+STAMPS, PACKET = 'oxts/timestamps.txt', 'oxts/data/0000000002.txt'
+
+
+@pytest.mark.parametrize(('layout', 'name', 'number', 'content', 'reason'), [
+    ('raw_drive', SWEEP, None, b'', '0000000003.bin holds no points'),
+    ('sequence', 'velodyne/000002.bin', None, b'', '000002.bin holds no points'),
+    ('object_folder', 'velodyne/000008.bin', None, b'', '000008.bin holds no points'),
+    ('raw_drive', PACKET, 0, 'a ' * 30, '0000000002.txt line 1 holds no numbers'),
+    ('raw_drive', PACKET, 0, '49 8 nan 0 0 0 0', '0000000002.txt line 1 is not finite'),
+    ('raw_drive', PACKET, 0, '49 8', '0000000002.txt line 1 has 2 numbers, not 6'),
+    ('raw_drive', PACKET, 0, '90 8 0 0 0 0', 'a latitude of 90.0 degrees'),
+    ('raw_drive', PACKET, None, b'', 'no GPS/IMU packet: 0 lines'),
+    ('raw_drive', STAMPS, None, b'\xff\xfe\x00', 'oxts/timestamps.txt is no text'),
+    ('raw_drive', STAMPS, 0, 'NaT', 'oxts/timestamps.txt holds no time after 1970: NaT'),
+    ('raw_drive', '../calib_velo_to_cam.txt', 1, 'R: ' + '0 ' * 9, 'R is no rotation'),
+    ('raw_drive', '../calib_velo_to_cam.txt', 1, 'R: ' + 'nan ' * 9, 'R is not finite'),
+    ('raw_drive', '../calib_imu_to_velo.txt', 1, 'R: ' + '2 ' * 9, 'R is no rotation'),
+    ('raw_drive', CAMERAS, 11, 'S_rect_02: nan nan', 'S_rect_02 is not finite'),
+    ('raw_drive', CAMERAS, 4, 'R_rect_00: ' + '0 ' * 9, 'R_rect_00 is no rotation'),
+    ('sequence', 'calib.txt', 4, 'Tr: ' + '0 ' * 12, 'Tr is no rotation'),
+    ('sequence', 'times.txt', 1, 'noon', 'times.txt line 2 holds no numbers'),
+    ('sequence', 'times.txt', 1, 'nan', 'times.txt line 2 is not finite'),
+    ('sequence', 'poses.txt', 1, '1 2 3', 'poses.txt line 2 has 3 numbers, not 12'),
+    ('sequence', 'poses.txt', 1, 'a ' * 12, 'poses.txt line 2 holds no numbers'),
+    ('sequence', 'poses.txt', 1, '0 ' * 12, 'pose 1 is not rigid'),
+    ('object_folder', 'calib/000008.txt', 4, 'R0_rect: ' + '0 ' * 9, 'R0_rect is no rotation'),
+])
+def test_damaged_files_are_one_line_and_leave_nothing(
+    tmp_path, capsys, layout, name, number, content, reason
+):
+    source = getattr(kitti, layout)(tmp_path / 'data')
+    if number is None:
+        (source / name).write_bytes(content)
+    else:
+        replace_line(source / name, number, content)
+    (tmp_path / 'out').mkdir()
+    assert main([str(source), str(tmp_path / 'out' / 'bag')]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    assert not list((tmp_path / 'out').iterdir())
+
+
 @pytest.mark.parametrize(('option', 'value', 'reason'), [
     ('--cameras', '07', 'one of 00, 01, 02, 03'),
     ('--cameras', '03', 'no pictures'),

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import CalibrationError
 from ..geometry.cameras import Camera
-from ..geometry.transforms import invert
+from ..geometry.transforms import invert, is_rigid
 
 CAMERAS = ('00', '01', '02', '03')
 """KITTI's numbers: 00 and 01 are grey, 02 and 03 in colour; even ones are left."""
@@ -64,7 +64,7 @@ def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
 
     """
     cameras = read_calibration(folder / 'calib_cam_to_cam.txt')
-    camera0_from_lidar = _rigid(read_calibration(folder / 'calib_velo_to_cam.txt'))
+    camera0_from_lidar = _placed(read_calibration(folder / 'calib_velo_to_cam.txt'))
     width, height = entry(cameras, f'S_rect_{number}', (2,))
     projection = entry(cameras, f'P_rect_{number}', (3, 4))
     rectification = entry(cameras, f'R_rect_{number}', (3, 3))
@@ -73,9 +73,10 @@ def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
         entry(cameras, f'D_{number}', (5,)), 'plumb_bob', rectification,
         _without_baseline(projection), rectified=True,
     )
-    rectified0_from_lidar = _rotation(entry(cameras, 'R_rect_00', (3, 3))) @ camera0_from_lidar
+    rectified0_from_lidar = _rotation(cameras, 'R_rect_00') @ camera0_from_lidar
     rectified_from_lidar = _baseline(projection) @ rectified0_from_lidar
-    return MountedCamera(camera, invert(_rotation(rectification)) @ rectified_from_lidar)
+    turned = _rotation(cameras, f'R_rect_{number}')
+    return MountedCamera(camera, invert(turned) @ rectified_from_lidar)
 
 
 def rectified_camera(
@@ -104,15 +105,15 @@ def rectified_camera(
 def rectified0_from_lidar(calibration: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return (4, 4) lidar to rectified camera 0 of an object or odometry calibration."""
     if 'Tr' in calibration:
-        return _homogeneous(entry(calibration, 'Tr', (3, 4)))
-    rectification = _rotation(entry(calibration, 'R0_rect', (3, 3)))
-    return rectification @ _homogeneous(entry(calibration, 'Tr_velo_to_cam', (3, 4)))
+        return _rigid(entry(calibration, 'Tr', (3, 4)), 'Tr')
+    camera0_from_lidar = _rigid(entry(calibration, 'Tr_velo_to_cam', (3, 4)), 'Tr_velo_to_cam')
+    return _rotation(calibration, 'R0_rect') @ camera0_from_lidar
 
 
 def lidar_from_imu(folder: Path) -> np.ndarray | None:
     """Return (4, 4) of a raw drive's calib_imu_to_velo.txt, None where there is none."""
     path = folder / 'calib_imu_to_velo.txt'
-    return _rigid(read_calibration(path)) if path.is_file() else None
+    return _placed(read_calibration(path)) if path.is_file() else None
 
 
 def read_calibration(path: Path) -> dict[str, np.ndarray]:
@@ -140,27 +141,32 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
 def entry(
     calibration: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return one entry in its shape; CalibrationError where it is missing or of another size."""
+    """Return one entry in its shape; CalibrationError if it is missing, NaN, or of other size."""
     if name not in calibration:
         raise CalibrationError(f'calibration has no {name}, only ' + ', '.join(calibration))
     values = calibration[name]
     if values.size != np.prod(shape):
         raise CalibrationError(f'calibration {name} has {values.size} numbers, not {shape}')
+    if not np.isfinite(values).all():
+        raise CalibrationError(f'calibration {name} is not finite: {values.tolist()}')
     return values.reshape(shape)
 
 
-def _rigid(calibration: Mapping[str, np.ndarray]) -> np.ndarray:
-    return _homogeneous(
-        np.column_stack([entry(calibration, 'R', (3, 3)), entry(calibration, 'T', (3,))])
-    )
+def _placed(calibration: Mapping[str, np.ndarray]) -> np.ndarray:
+    rotation, translation = entry(calibration, 'R', (3, 3)), entry(calibration, 'T', (3,))
+    return _rigid(np.column_stack([rotation, translation]), 'R')
 
 
-def _homogeneous(matrix: np.ndarray) -> np.ndarray:
-    return np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
+def _rotation(calibration: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    return _rigid(np.column_stack([entry(calibration, name, (3, 3)), np.zeros(3)]), name)
 
 
-def _rotation(matrix: np.ndarray) -> np.ndarray:
-    return _homogeneous(np.column_stack([matrix, np.zeros(3)]))
+def _rigid(matrix: np.ndarray, name: str) -> np.ndarray:
+    """Return (3, 4) as (4, 4); CalibrationError unless it is rigid."""
+    transform = np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
+    if not is_rigid(transform):
+        raise CalibrationError(f'calibration {name} is no rotation: {matrix[:, :3].tolist()}')
+    return transform
 
 
 def _baseline(projection: np.ndarray) -> np.ndarray:
