@@ -93,14 +93,15 @@ def test_a_sweep_is_logged_when_it_ends_and_its_pose_is_there_by_then(tmp_path):
     assert logs == [utc('2011-09-26 13:02:25.060123456') + 100 * MS * n for n in range(6)]
 
 
+@pytest.mark.parametrize('rectified', [True, False])
 @pytest.mark.parametrize('camera', ['00', '01', '02', '03'])
-def test_points_of_a_raw_drive_project_as_in_kitti(tmp_path, camera):
+def test_points_of_a_raw_drive_project_as_in_kitti(tmp_path, camera, rectified):
     drive = kitti.raw_drive(tmp_path, cameras=('00', '01', '02', '03'))
     bag = convert(drive, tmp_path / 'bag', '--cameras', camera)
     with BagReader(bag) as reader:
         assert {t for t in reader.topics if t.startswith('/camera')} == {
             f'/camera_{camera}/image', f'/camera_{camera}/camera_info'}
-    for frame in frames(bag, rectified=[f'camera_{camera}']):
+    for frame in frames(bag, rectified=[f'camera_{camera}'] if rectified else []):
         check_pixels(frame, f'camera_{camera}', kitti.projection(int(camera)), kitti.RECT0,
                      kitti.VELO_TO_CAM)
 
@@ -110,12 +111,38 @@ def test_camera_info_describes_the_rectified_image_of_a_raw_camera(tmp_path):
     info = messages(bag, '/camera_02/camera_info')[0]
     assert (info.width, info.height) == (kitti.WIDTH, kitti.HEIGHT)
     assert (info.distortion_model, info.header.frame_id) == ('plumb_bob', 'camera_02')
-    np.testing.assert_allclose(info.k, [33, 0, 20, 0, 34, 12, 0, 0, 1])
-    np.testing.assert_allclose(info.d, [-0.3, 0.1, 0.001, -0.002, -0.03])
-    np.testing.assert_allclose(np.reshape(info.r, (3, 3)), kitti.rotation(12), atol=1e-11)
     matrix = np.reshape(info.p, (3, 4))
     np.testing.assert_allclose(matrix[:, :3], kitti.projection(2)[:, :3])
     assert not matrix[:, 3].any()
+    np.testing.assert_array_equal(np.reshape(info.k, (3, 3)), matrix[:, :3])
+    np.testing.assert_array_equal(info.d, np.zeros(5))
+    np.testing.assert_array_equal(np.reshape(info.r, (3, 3)), np.eye(3))
+
+
+def test_pictures_of_the_sensor_s_size_keep_the_raw_calibration(tmp_path):
+    drive = kitti.raw_drive(tmp_path)
+    with (drive.parent / 'calib_cam_to_cam.txt').open('a') as file:
+        file.write('S_02: 46 30\n')
+    for path in (drive / 'image_02' / 'data').iterdir():
+        cv2.imwrite(str(path), np.zeros((30, 46, 3), np.uint8))
+    bag = convert(drive, tmp_path / 'bag')
+    info = messages(bag, '/camera_02/camera_info')[0]
+    assert (info.width, info.height) == (46, 30)
+    intrinsics = np.array([[33, 0, 20], [0, 34, 12], [0, 0, 1.0]])
+    distortion = np.array([-0.3, 0.1, 0.001, -0.002, -0.03])
+    np.testing.assert_allclose(np.reshape(info.k, (3, 3)), intrinsics)
+    np.testing.assert_allclose(info.d, distortion)
+    np.testing.assert_allclose(np.reshape(info.r, (3, 3)), kitti.rotation(12), atol=1e-11)
+    np.testing.assert_allclose(np.reshape(info.p, (3, 4))[:, :3], kitti.projection(2)[:, :3])
+    rectified = next(iter(frames(bag, rectified=['camera_02'])))
+    check_pixels(rectified, 'camera_02', kitti.projection(2), kitti.RECT0, kitti.VELO_TO_CAM)
+    raw = next(iter(frames(bag)))
+    view = raw.views['camera_02']
+    moved = transform_points(view.camera_from_lidar, raw.cloud.points.astype(float))
+    pixels, seen = view.camera.project(moved)
+    zero = np.zeros(3)
+    expected, _ = cv2.projectPoints(moved[seen], zero, zero, intrinsics, distortion)
+    np.testing.assert_allclose(pixels[seen], expected[:, 0], atol=0.01)
 
 
 def test_poses_are_those_of_the_development_kit(tmp_path):
@@ -402,6 +429,8 @@ def test_real_drives_project_as_in_kitti(kitti_root, tmp_path, name, count):
         read_matrix(day / 'calib_velo_to_cam.txt', 'R', (3, 3)),
         read_matrix(day / 'calib_velo_to_cam.txt', 'T', (3, 1))])
     got = list(frames(bag, rectified=['camera_02']))
+    for frame in frames(bag):
+        check_pixels(frame, 'camera_02', projection, rectification, velo_to_cam)
     lines = (drive / 'velodyne_points' / 'timestamps.txt').read_text().splitlines()
     assert [frame.cloud.stamp for frame in got] == [utc(line) for line in lines[::10]]
     assert len(got) == count

@@ -4,7 +4,8 @@ KITTI's calibration files as camera models and transforms.
 KITTI projects a lidar point X of a rectified image `xx` by P_rect_xx R_rect_00 T_velo_to_cam X,
 where P_rect_xx = K [I | t] and t is the rectified camera's place as seen from rectified camera
 0. Here each camera has a frame of its own: t goes into the transform, and the camera's P has no
-fourth column. The pixels are the same.
+fourth column. The pixels are the same. A camera of rectified pictures is one without distortion,
+so that K and P say the same of them, and its frame is the rectified one.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class MountedCamera:
     Parameters
     ----------
     camera
-        Model of the rectified picture.
+        Model of its pictures.
     camera_from_lidar
-        (4, 4), to the camera's raw optical frame.
+        (4, 4), to the camera's optical frame: the rectified one if its pictures are rectified.
 
     """
 
@@ -46,9 +47,9 @@ def camera_name(number: str) -> str:
     return f'camera_{number}'
 
 
-def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
+def raw_drive_camera(folder: Path, number: str, size: tuple[int, int]) -> MountedCamera:
     """
-    Read a camera of a raw drive.
+    Read a camera of a raw drive: raw if its pictures have the sensor's size, else rectified.
 
     Parameters
     ----------
@@ -56,6 +57,8 @@ def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
         The day's folder, with calib_cam_to_cam.txt and calib_velo_to_cam.txt.
     number
         One of `CAMERAS`.
+    size
+        Width and height of its pictures, pixels.
 
     Raises
     ------
@@ -67,16 +70,30 @@ def raw_drive_camera(folder: Path, number: str) -> MountedCamera:
     camera0_from_lidar = _placed(read_calibration(folder / 'calib_velo_to_cam.txt'))
     width, height = entry(cameras, f'S_rect_{number}', (2,))
     projection = entry(cameras, f'P_rect_{number}', (3, 4))
-    rectification = entry(cameras, f'R_rect_{number}', (3, 3))
-    camera = Camera(
-        int(width), int(height), entry(cameras, f'K_{number}', (3, 3)),
-        entry(cameras, f'D_{number}', (5,)), 'plumb_bob', rectification,
-        _without_baseline(projection), rectified=True,
-    )
     rectified0_from_lidar = _rotation(cameras, 'R_rect_00') @ camera0_from_lidar
+    if size == (width, height) or not _is_raw(cameras, number, size):
+        camera = _rectified((int(width), int(height)), projection)
+        return MountedCamera(camera, _baseline(projection) @ rectified0_from_lidar)
+    camera = Camera(
+        *size, entry(cameras, f'K_{number}', (3, 3)), entry(cameras, f'D_{number}', (5,)),
+        'plumb_bob', entry(cameras, f'R_rect_{number}', (3, 3)), _without_baseline(projection),
+        rectified=False,
+    )
     rectified_from_lidar = _baseline(projection) @ rectified0_from_lidar
-    turned = _rotation(cameras, f'R_rect_{number}')
-    return MountedCamera(camera, invert(turned) @ rectified_from_lidar)
+    raw_from_rectified = invert(_rotation(cameras, f'R_rect_{number}'))
+    return MountedCamera(camera, raw_from_rectified @ rectified_from_lidar)
+
+
+def _is_raw(
+    calibration: Mapping[str, np.ndarray], number: str, size: tuple[int, int]
+) -> bool:
+    name = f'S_{number}'
+    return name in calibration and tuple(entry(calibration, name, (2,))) == size
+
+
+def _rectified(size: tuple[int, int], projection: np.ndarray) -> Camera:
+    pinhole = _without_baseline(projection)
+    return Camera(*size, pinhole[:, :3], np.zeros(5), 'plumb_bob', np.eye(3), pinhole, True)
 
 
 def rectified_camera(
@@ -97,8 +114,7 @@ def rectified_camera(
 
     """
     projection = entry(calibration, f'P{int(number)}', (3, 4))
-    pinhole = _without_baseline(projection)
-    camera = Camera(*size, pinhole[:, :3], np.zeros(5), 'plumb_bob', np.eye(3), pinhole, True)
+    camera = _rectified(size, projection)
     return MountedCamera(camera, _baseline(projection) @ rectified0_from_lidar(calibration))
 
 
