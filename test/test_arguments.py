@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
+from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 from xmodelkd_ros.cli.arguments import add_options, config_from_options
@@ -11,6 +15,8 @@ from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
 from xmodelkd_ros.evaluation.environment import write_environment
+
+MODEL = Path(__file__).parents[1] / 'models' / 'point_hdl64e_simulated.safetensors'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +67,15 @@ def test_what_a_run_wrote_is_a_configuration(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'word'), [
         ('nmae: x', 'nmae'), ('- 1', 'a mapping'), ('configuration: 5', 'a mapping'),
-        ('a: [', 'a YAML file'),
+        ('a: [', 'a YAML file'), (b'\xff\xfe\x00\x9c', 'a YAML file'),
     ]
 )
 def test_bad_files_are_one_line(tmp_path, text, word):
     path = tmp_path / 'config.yaml'
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=word):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigurationError, match=word) as caught:
         read('--config', str(path))
+    assert '\n' not in str(caught.value)
 
 
 def test_help_shows_unit_range_and_default(capsys):
@@ -85,6 +92,45 @@ def test_a_command_turns_user_errors_into_one_line_and_code_2(capsys):
 
     assert main([]) == 2
     assert capsys.readouterr().err == 'error: inner.rate = 0 is not allowed: 0.1 to 100 Hz\n'
+
+
+@pytest.mark.parametrize(('module', 'arguments'), [
+    ('demo', ['--out', 'FILE']),
+    ('benchmark', ['--out', 'FILE']),
+    ('train', ['point', '--drives', 'DRIVE', '--validation', 'DRIVE', '--out', 'FILE']),
+    ('train', ['video', '--drives', 'DRIVE', '--validation', 'DRIVE', '--out', 'FILE/out']),
+    ('evaluate', ['point', 'DRIVE', '--model', str(MODEL), '--cache', 'FILE']),
+])
+def test_a_command_turns_an_unusable_path_into_one_line_and_code_2(
+    tmp_path, capsys, module, arguments
+):
+    file, drive = tmp_path / 'file', tmp_path / 'drive'
+    file.touch()
+    drive.mkdir()
+    if module == 'train':
+        pytest.importorskip('pytorch_lightning')
+    main = importlib.import_module(f'xmodelkd_ros.cli.{module}').main
+    placed = [
+        word.replace('FILE', str(file)).replace('DRIVE', str(drive)) for word in arguments]
+    assert main(placed) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith('error: ') and str(file) in shown
+    assert shown.count('\n') == 1
+
+
+def test_a_command_whose_reader_has_gone_ends_in_silence():
+    code = (
+        'import sys\nfrom xmodelkd_ros.cli.command import command\n'
+        '@command\ndef main(args=None):\n'
+        '    for _ in range(100000):\n        print("word" * 100)\n    return 0\n'
+        'sys.exit(main())'
+    )
+    with subprocess.Popen([sys.executable, '-c', code], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ''
+    assert process.returncode == 141
 
 
 def test_a_command_turns_a_missing_package_into_one_line_and_code_2(capsys):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import cv2
 import kitti_layouts as kitti
 import numpy as np
 import pytest
+from xmodelkd_ros.bags.excerpts import find_excerpt
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.cli.kitti_to_bag import main
@@ -90,14 +93,15 @@ def test_a_sweep_is_logged_when_it_ends_and_its_pose_is_there_by_then(tmp_path):
     assert logs == [utc('2011-09-26 13:02:25.060123456') + 100 * MS * n for n in range(6)]
 
 
+@pytest.mark.parametrize('rectified', [True, False])
 @pytest.mark.parametrize('camera', ['00', '01', '02', '03'])
-def test_points_of_a_raw_drive_project_as_in_kitti(tmp_path, camera):
+def test_points_of_a_raw_drive_project_as_in_kitti(tmp_path, camera, rectified):
     drive = kitti.raw_drive(tmp_path, cameras=('00', '01', '02', '03'))
     bag = convert(drive, tmp_path / 'bag', '--cameras', camera)
     with BagReader(bag) as reader:
         assert {t for t in reader.topics if t.startswith('/camera')} == {
             f'/camera_{camera}/image', f'/camera_{camera}/camera_info'}
-    for frame in frames(bag, rectified=[f'camera_{camera}']):
+    for frame in frames(bag, rectified=[f'camera_{camera}'] if rectified else []):
         check_pixels(frame, f'camera_{camera}', kitti.projection(int(camera)), kitti.RECT0,
                      kitti.VELO_TO_CAM)
 
@@ -107,12 +111,38 @@ def test_camera_info_describes_the_rectified_image_of_a_raw_camera(tmp_path):
     info = messages(bag, '/camera_02/camera_info')[0]
     assert (info.width, info.height) == (kitti.WIDTH, kitti.HEIGHT)
     assert (info.distortion_model, info.header.frame_id) == ('plumb_bob', 'camera_02')
-    np.testing.assert_allclose(info.k, [33, 0, 20, 0, 34, 12, 0, 0, 1])
-    np.testing.assert_allclose(info.d, [-0.3, 0.1, 0.001, -0.002, -0.03])
-    np.testing.assert_allclose(np.reshape(info.r, (3, 3)), kitti.rotation(12), atol=1e-11)
     matrix = np.reshape(info.p, (3, 4))
     np.testing.assert_allclose(matrix[:, :3], kitti.projection(2)[:, :3])
     assert not matrix[:, 3].any()
+    np.testing.assert_array_equal(np.reshape(info.k, (3, 3)), matrix[:, :3])
+    np.testing.assert_array_equal(info.d, np.zeros(5))
+    np.testing.assert_array_equal(np.reshape(info.r, (3, 3)), np.eye(3))
+
+
+def test_pictures_of_the_sensor_s_size_keep_the_raw_calibration(tmp_path):
+    drive = kitti.raw_drive(tmp_path)
+    with (drive.parent / 'calib_cam_to_cam.txt').open('a') as file:
+        file.write('S_02: 46 30\n')
+    for path in (drive / 'image_02' / 'data').iterdir():
+        cv2.imwrite(str(path), np.zeros((30, 46, 3), np.uint8))
+    bag = convert(drive, tmp_path / 'bag')
+    info = messages(bag, '/camera_02/camera_info')[0]
+    assert (info.width, info.height) == (46, 30)
+    intrinsics = np.array([[33, 0, 20], [0, 34, 12], [0, 0, 1.0]])
+    distortion = np.array([-0.3, 0.1, 0.001, -0.002, -0.03])
+    np.testing.assert_allclose(np.reshape(info.k, (3, 3)), intrinsics)
+    np.testing.assert_allclose(info.d, distortion)
+    np.testing.assert_allclose(np.reshape(info.r, (3, 3)), kitti.rotation(12), atol=1e-11)
+    np.testing.assert_allclose(np.reshape(info.p, (3, 4))[:, :3], kitti.projection(2)[:, :3])
+    rectified = next(iter(frames(bag, rectified=['camera_02'])))
+    check_pixels(rectified, 'camera_02', kitti.projection(2), kitti.RECT0, kitti.VELO_TO_CAM)
+    raw = next(iter(frames(bag)))
+    view = raw.views['camera_02']
+    moved = transform_points(view.camera_from_lidar, raw.cloud.points.astype(float))
+    pixels, seen = view.camera.project(moved)
+    zero = np.zeros(3)
+    expected, _ = cv2.projectPoints(moved[seen], zero, zero, intrinsics, distortion)
+    np.testing.assert_allclose(pixels[seen], expected[:, 0], atol=0.01)
 
 
 def test_poses_are_those_of_the_development_kit(tmp_path):
@@ -290,6 +320,56 @@ def test_bad_data_is_one_line_and_leaves_nothing(tmp_path, capsys, kind, reason)
     assert not list((tmp_path / 'out').iterdir())
 
 
+def replace_line(path, number, line):
+    lines = path.read_text().splitlines()
+    lines[number] = line
+    path.write_text('\n'.join(lines))
+
+
+SWEEP, CAMERAS = 'velodyne_points/data/0000000003.bin', '../calib_cam_to_cam.txt'
+STAMPS, PACKET = 'oxts/timestamps.txt', 'oxts/data/0000000002.txt'
+
+
+@pytest.mark.parametrize(('layout', 'name', 'number', 'content', 'reason'), [
+    ('raw_drive', SWEEP, None, b'', '0000000003.bin holds no points'),
+    ('sequence', 'velodyne/000002.bin', None, b'', '000002.bin holds no points'),
+    ('object_folder', 'velodyne/000008.bin', None, b'', '000008.bin holds no points'),
+    ('raw_drive', PACKET, 0, 'a ' * 30, '0000000002.txt line 1 holds no numbers'),
+    ('raw_drive', PACKET, 0, '49 8 nan 0 0 0 0', '0000000002.txt line 1 is not finite'),
+    ('raw_drive', PACKET, 0, '49 8', '0000000002.txt line 1 has 2 numbers, not 6'),
+    ('raw_drive', PACKET, 0, '90 8 0 0 0 0', 'a latitude of 90.0 degrees'),
+    ('raw_drive', PACKET, None, b'', 'no GPS/IMU packet: 0 lines'),
+    ('raw_drive', STAMPS, None, b'\xff\xfe\x00', 'oxts/timestamps.txt is no text'),
+    ('raw_drive', STAMPS, 0, 'NaT', 'oxts/timestamps.txt holds no time after 1970: NaT'),
+    ('raw_drive', '../calib_velo_to_cam.txt', 1, 'R: ' + '0 ' * 9, 'R is no rotation'),
+    ('raw_drive', '../calib_velo_to_cam.txt', 1, 'R: ' + 'nan ' * 9, 'R is not finite'),
+    ('raw_drive', '../calib_imu_to_velo.txt', 1, 'R: ' + '2 ' * 9, 'R is no rotation'),
+    ('raw_drive', CAMERAS, 11, 'S_rect_02: nan nan', 'S_rect_02 is not finite'),
+    ('raw_drive', CAMERAS, 4, 'R_rect_00: ' + '0 ' * 9, 'R_rect_00 is no rotation'),
+    ('sequence', 'calib.txt', 4, 'Tr: ' + '0 ' * 12, 'Tr is no rotation'),
+    ('sequence', 'times.txt', 1, 'noon', 'times.txt line 2 holds no numbers'),
+    ('sequence', 'times.txt', 1, 'nan', 'times.txt line 2 is not finite'),
+    ('sequence', 'poses.txt', 1, '1 2 3', 'poses.txt line 2 has 3 numbers, not 12'),
+    ('sequence', 'poses.txt', 1, 'a ' * 12, 'poses.txt line 2 holds no numbers'),
+    ('sequence', 'poses.txt', 1, '0 ' * 12, 'pose 1 is not rigid'),
+    ('object_folder', 'calib/000008.txt', 4, 'R0_rect: ' + '0 ' * 9, 'R0_rect is no rotation'),
+])
+def test_damaged_files_are_one_line_and_leave_nothing(
+    tmp_path, capsys, layout, name, number, content, reason
+):
+    source = getattr(kitti, layout)(tmp_path / 'data')
+    if number is None:
+        (source / name).write_bytes(content)
+    else:
+        replace_line(source / name, number, content)
+    (tmp_path / 'out').mkdir()
+    assert main([str(source), str(tmp_path / 'out' / 'bag')]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    assert not list((tmp_path / 'out').iterdir())
+
+
 @pytest.mark.parametrize(('option', 'value', 'reason'), [
     ('--cameras', '07', 'one of 00, 01, 02, 03'),
     ('--cameras', '03', 'no pictures'),
@@ -300,6 +380,25 @@ def test_bad_options_are_one_line(tmp_path, capsys, option, value, reason):
     assert main([str(drive), str(tmp_path / 'bag'), option, value]) == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / 'bag').exists()
+
+
+@pytest.mark.parametrize('has_filters', [True, False])
+def test_packed_excerpts_are_unpacked_by_any_python(tmp_path, monkeypatch, has_filters):
+    (tmp_path / 'kitti_0001').mkdir()
+    (tmp_path / 'kitti_0001' / 'file').write_text('content')
+    data = tmp_path / 'data'
+    data.mkdir()
+    with tarfile.open(data / 'kitti_0001.tar.xz', 'w:xz') as archive:
+        archive.add(tmp_path / 'kitti_0001', 'kitti_0001')
+    monkeypatch.setenv('KITTI_DATA', str(data))
+    if not has_filters:  # as Debian 12's Python 3.11.2
+        extract = tarfile.TarFile.extractall
+        monkeypatch.delattr(tarfile, 'data_filter', raising=False)
+        monkeypatch.setattr(
+            tarfile.TarFile, 'extractall', lambda archive, path: extract(archive, path))
+    folder = find_excerpt('kitti_0001', tmp_path / 'cache')
+    assert (folder / 'file').read_text() == 'content'
+    assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['kitti_0001']
 
 
 def read_matrix(path, name, shape):
@@ -330,6 +429,8 @@ def test_real_drives_project_as_in_kitti(kitti_root, tmp_path, name, count):
         read_matrix(day / 'calib_velo_to_cam.txt', 'R', (3, 3)),
         read_matrix(day / 'calib_velo_to_cam.txt', 'T', (3, 1))])
     got = list(frames(bag, rectified=['camera_02']))
+    for frame in frames(bag):
+        check_pixels(frame, 'camera_02', projection, rectification, velo_to_cam)
     lines = (drive / 'velodyne_points' / 'timestamps.txt').read_text().splitlines()
     assert [frame.cloud.stamp for frame in got] == [utc(line) for line in lines[::10]]
     assert len(got) == count

@@ -274,6 +274,37 @@ def test_sourcing_the_setup_is_like_sourcing_a_workspace(tmp_path):
         assert Path(path).is_dir()
 
 
+@pytest.mark.parametrize(('given', 'expected'), [
+    ({}, ['HOME/.cache/pip', 'HOME/.cache/huggingface', 'ROOT/.cache', 'ROOT/.cache/matplotlib',
+          'ROOT/.cache/ros']),
+    ({'XDG_CACHE_HOME': '/c', 'MPLCONFIGDIR': '/m'},
+     ['/c/pip', '/c/huggingface', '/c', '/m', 'ROOT/.cache/ros']),
+    ({'PIP_CACHE_DIR': '/p', 'HF_HOME': '/h', 'ROS_HOME': '/r'},
+     ['/p', '/h', 'ROOT/.cache', 'ROOT/.cache/matplotlib', '/r']),
+])
+def test_libraries_keep_their_files_in_the_checkout(
+    setup_environment, monkeypatch, tmp_path, given, expected
+):
+    root = tmp_path / 'checkout'
+    for name in ('bin/activate', 'underlay/install/local_setup.bash'):
+        (root / '.venv' / name).parent.mkdir(parents=True)
+        (root / '.venv' / name).touch()
+    monkeypatch.setattr(setup_environment, 'ROOT', root)
+    monkeypatch.setattr(setup_environment, 'VENV', root / '.venv')
+    setup_environment.write_shell_setup(ROOT / 'pip_underlay' / 'setup.bash.in')
+    source = f'. "{root}/.venv/setup.bash"'
+    names = ('PIP_CACHE_DIR', 'HF_HOME', 'XDG_CACHE_HOME', 'MPLCONFIGDIR', 'ROS_HOME')
+    show = '; '.join(f'echo "${name}"' for name in names)
+    done = subprocess.run(
+        ['bash', '-c', f'set -e; {source}; {source}; {show}'],
+        env={'PATH': '/usr/bin:/bin', 'HOME': '/home/someone', **given},
+        capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+    places = {'HOME': '/home/someone', 'ROOT': str(root)}
+    assert done.stdout.splitlines() == [
+        places.get(path.split('/')[0], '') + path[path.index('/'):] for path in expected]
+
+
 def test_the_underlay_is_kept_off_vehicles():
     assert (ROOT / 'pip_underlay' / 'COLCON_IGNORE').exists()
     users = [

@@ -421,6 +421,49 @@ def test_impossible_settings_are_refused(drives, teacher, tmp_path):
         train_student(drives, tmp_path, mode='alone', unlabelled=[str(drives['bare'])])
 
 
+def write_useless_drive(folder, what):
+    """Write a drive whose pictures are missing, without labels, or without instances."""
+    from xmodelkd_ros.records import Cloud, Frame, View
+    from xmodelkd_ros.training.cache import write_drive
+
+    picture = dataclasses.replace(scene(), frame='front')
+    if what == 'labels':
+        picture = dataclasses.replace(picture, label=None, instance=None)
+    views = {} if what == 'pictures' else {'front': View('front', picture, None, np.eye(4))}
+    write_drive([Frame(Cloud(0, np.zeros((1, 3), np.float32)), views)], folder, 'made up')
+    return folder
+
+
+@pytest.mark.parametrize(('kind', 'learned', 'checked', 'reason'), [
+    *[(kind, 'pictures', 'good', 'useless: no picture') for kind in ('video', 'clip', 'teacher')],
+    ('ookd', 'pictures', 'good', 'useless: no picture has a true instance'),
+    ('video', 'labels', 'good', 'useless: no picture has a true instance'),
+    ('clip', 'instances', 'good', 'useless: no picture has a true instance'),
+    ('video', 'good', 'pictures', 'useless: no pictures'),
+    ('clip', 'good', 'pictures', 'useless: no pictures'),
+    ('ookd', 'good', 'labels', 'useless: pictures of front have no true instances'),
+    ('teacher', 'good', 'pictures', 'useless: no pictures'),
+    ('teacher', 'good', 'labels', 'useless has no true labels'),
+])
+def test_drives_to_learn_nothing_from_are_one_line_before_the_run(
+    drives, tmp_path, capsys, kind, learned, checked, reason
+):
+    from xmodelkd_ros.cli import train
+
+    what = learned if checked == 'good' else checked
+    useless, good = write_useless_drive(tmp_path / 'useless', what), drives['learned']
+    chosen = {name: good if name == 'good' else useless for name in (learned, checked)}
+    options = ['--mode', 'alone'] if kind == 'ookd' else []
+    capsys.readouterr()
+    assert train.main([
+        kind, '--drives', str(chosen[learned]), '--validation', str(chosen[checked]),
+        '--out', str(tmp_path / 'out'), *options]) == 2
+    shown = capsys.readouterr().err
+    assert reason in shown
+    assert shown.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
 def test_the_commands_train_and_evaluate(drives, teacher, tmp_path, capsys):
     from xmodelkd_ros.cli import evaluate, train
 

@@ -42,7 +42,9 @@ def find_excerpt(name: str, cache: Path = _CHECKOUT / '.cache' / 'kitti') -> Pat
         partial = cache / f'.{name}.{os.getpid()}'
         try:
             with tarfile.open(archive) as packed:
-                packed.extractall(partial, filter='data')
+                # as an attribute, for Python before 3.11.4 has no argument `filter`
+                packed.extraction_filter = getattr(tarfile, 'data_filter', None)
+                packed.extractall(partial)
             (partial / name).rename(unpacked)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .kitti_numbers import read_table
 from ..errors import BagError
-from ..geometry.transforms import interpolate, invert
+from ..geometry.transforms import interpolate, invert, is_rigid
 
 EARTH_RADIUS = 6378137.0
 """Of KITTI's Mercator projection, m."""
@@ -30,6 +31,11 @@ def odom_from_imu(packets: list[Path]) -> np.ndarray:
     np.ndarray
         (M, 4, 4): x east, y north, z up, with the origin at the first pose.
 
+    Raises
+    ------
+    BagError
+        If a file is no packet, or its place is a pole or beyond.
+
     """
     values = np.array([_packet(path) for path in packets])
     latitude, longitude, altitude = values[:, 0], values[:, 1], values[:, 2]
@@ -43,11 +49,13 @@ def odom_from_imu(packets: list[Path]) -> np.ndarray:
     return poses
 
 
-def _packet(path: Path) -> list[float]:
-    values = path.read_text().split()
-    if len(values) < 6:
-        raise BagError(f'{path} is no GPS/IMU packet: {len(values)} numbers, 6 are needed')
-    return [float(value) for value in values[:6]]
+def _packet(path: Path) -> np.ndarray:
+    rows = read_table(path, 6, more=True)
+    if len(rows) != 1:
+        raise BagError(f'{path} is no GPS/IMU packet: {len(rows)} lines, 1 is needed')
+    if not abs(rows[0, 0]) < 90:
+        raise BagError(f'{path} has a latitude of {rows[0, 0]} degrees')
+    return rows[0]
 
 
 def _turned(roll: np.ndarray, pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
@@ -72,12 +80,18 @@ def odom_from_lidar(path: Path, camera0_from_lidar: np.ndarray) -> np.ndarray:
     np.ndarray
         (M, 4, 4): the frame is the lidar's at the first pose.
 
+    Raises
+    ------
+    BagError
+        If a line does not hold a rigid transform.
+
     """
-    rows = np.loadtxt(path, ndmin=2)
-    if rows.shape[1] != 12:
-        raise BagError(f'{path} has {rows.shape[1]} numbers in a line, not 12')
+    rows = read_table(path, 12)
     poses = np.tile(np.eye(4), (len(rows), 1, 1))
     poses[:, :3] = rows.reshape(-1, 3, 4)
+    for number in range(len(poses)):
+        if not is_rigid(poses[number]):
+            raise BagError(f'{path}: pose {number} is not rigid: {rows[number].tolist()}')
     return invert(camera0_from_lidar) @ poses @ camera0_from_lidar
 
 

@@ -1,9 +1,9 @@
 """
-A drive of KITTI's raw data, synchronised and rectified, as a recording.
+A drive of KITTI's raw data as a recording.
 
 Frames: base_link is the IMU where it is calibrated, else the lidar; odom is east, north, up from
-the first pose. Sweeps are stamped when the lidar faces forward, as KITTI does it, and logged when
-they end.
+the first pose; the cameras' frames are those of their pictures, rectified in ..._sync drives.
+Sweeps are stamped when the lidar faces forward, as KITTI does it, and logged when they end.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def raw_drive(drive: Path, cameras: Sequence[str], form: str) -> Recording:
     """
     day, notes = drive.parent, list[str]()
     mounted = {
-        number: raw_drive_camera(day, number)
+        number: raw_drive_camera(day, number, _picture_size(drive, number))
         for number in cameras or [n for n in CAMERAS if picture_files(_pictures(drive, n))]
     }
     entries, stamps = _sweeps(drive, notes)
@@ -77,6 +77,14 @@ def raw_drive(drive: Path, cameras: Sequence[str], form: str) -> Recording:
 
 def _pictures(drive: Path, number: str) -> Path:
     return drive / f'image_{number}' / 'data'
+
+
+def _picture_size(drive: Path, number: str) -> tuple[int, int]:
+    files = picture_files(_pictures(drive, number))
+    if not files:
+        raise BagError(f'{_pictures(drive, number)} has no pictures (.png, .jpg)')
+    height, width = read_picture(files[0]).shape[:2]
+    return width, height
 
 
 def _sweeps(drive: Path, notes: list[str]) -> tuple[list[Entry], np.ndarray]:
@@ -97,8 +105,6 @@ def _camera(
     drive: Path, number: str, mounted: MountedCamera, form: str, notes: list[str]
 ) -> list[Entry]:
     files = picture_files(_pictures(drive, number))
-    if not files:
-        raise BagError(f'{_pictures(drive, number)} has no pictures (.png, .jpg)')
     read_picture(files[0], mounted.camera)
     stamps = frame_stamps(drive / f'image_{number}' / 'timestamps.txt', files, notes)
     return picture_entries(files, stamps, camera_name(number), mounted.camera, form)

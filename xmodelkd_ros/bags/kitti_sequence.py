@@ -21,6 +21,7 @@ from .kitti_calibration import (
     rectified0_from_lidar,
     rectified_camera,
 )
+from .kitti_numbers import read_table
 from .kitti_poses import odom_from_lidar
 from .kitti_stamps import frame_numbers, gaps, PERIOD, START
 from .recording import Entry, Recording
@@ -97,7 +98,7 @@ def _stamps(times: Path, files: list[Path], notes: list[str]) -> list[int]:
     if not times.is_file():
         notes.append(f'{times} is missing: 10 Hz assumed')
         return [START + int(number) * PERIOD for number in numbers]
-    seconds = np.loadtxt(times, ndmin=1)
+    seconds = read_table(times, 1)[:, 0]
     if len(seconds) <= numbers[-1]:
         raise BagError(f'{times} has {len(seconds)} stamps, none for frame {numbers[-1]}')
     return [START + round(float(seconds[number]) * 1e9) for number in numbers]

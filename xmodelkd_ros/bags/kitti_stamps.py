@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .kitti_numbers import read_lines
 from ..errors import BagError
 
 START = 10**18
@@ -44,7 +45,7 @@ def frame_stamps(timestamps: Path, files: list[Path], notes: list[str]) -> np.nd
     if not timestamps.is_file():
         notes.append(f'{timestamps} is missing: 10 Hz assumed')
         return START + numbers * PERIOD
-    lines = timestamps.read_text().splitlines()
+    lines = read_lines(timestamps)
     if len(lines) > numbers[-1] and all(lines[number].strip() for number in numbers):
         lines = [lines[number] for number in numbers]
     else:
@@ -52,9 +53,12 @@ def frame_stamps(timestamps: Path, files: list[Path], notes: list[str]) -> np.nd
     if len(lines) != len(files):
         raise BagError(f'{timestamps} has {len(lines)} stamps for {len(files)} frames')
     try:
-        return np.array(lines, 'datetime64[ns]').astype(np.int64)
+        stamps = np.array(lines, 'datetime64[ns]').astype(np.int64)
     except ValueError as error:
         raise BagError(f'{timestamps} holds no time stamps: {error}') from error
+    if (stamps <= 0).any():  # as NaT is
+        raise BagError(f'{timestamps} holds no time after 1970: {lines[int(stamps.argmin())]}')
+    return stamps
 
 
 def frame_numbers(files: list[Path]) -> np.ndarray:

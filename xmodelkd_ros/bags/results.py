@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+import statistics
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,17 @@ class RecordedResults:
                 for status in message.status:
                     last |= {pair.key: pair.value for pair in status.values}
         return last
+
+    def rates(self) -> dict[str, float]:
+        """Return the median, Hz, of each rate that is not zero in the node's reports."""
+        found: dict[str, list[float]] = {}
+        with BagReader(self.path) as bag:
+            for _, _, message in bag.messages(['/diagnostics']):
+                for pair in (pair for status in message.status for pair in status.values):
+                    if pair.key.endswith('.rate_hz') and float(pair.value) > 0:
+                        name = pair.key.removesuffix('.rate_hz')
+                        found.setdefault(name, []).append(float(pair.value))
+        return {name: statistics.median(values) for name, values in found.items()}
 
     def _messages(self, name: str) -> Iterator[Any]:
         topic = f'{OUTPUT}/{name}'

@@ -59,6 +59,8 @@ def read_sweep(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def sweep_messages(path: Path, stamp: int) -> Messages:
     """Return the cloud of a KITTI sweep, stamped `stamp` ns."""
     points, intensity = read_sweep(path)
+    if not len(points):
+        raise BagError(f'{path} holds no points')
     return [('/points', cloud_message(Cloud(stamp, points, intensity)))]
 
 

@@ -59,8 +59,9 @@ def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError('config', str(path), f'a YAML file ({error})') from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        told = ' '.join(str(error).split())
+        raise ConfigurationError('config', str(path), f'a YAML file ({told})') from error
     if isinstance(content, Mapping):
         content = content.get('configuration', content)  # run.yaml has the environment beside it
     if not isinstance(content, Mapping):

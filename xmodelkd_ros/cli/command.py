@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import functools
+import os
 import signal
 import sys
 
@@ -16,8 +17,9 @@ def command(main: Main) -> Callable[..., int]:
     """
     Wrap a command's main.
 
-    User errors and missing packages become one line on stderr and their exit code; SIGTERM
-    unwinds as Ctrl-C does, so that nothing half-written stays.
+    User errors, unusable paths and missing packages become one line on stderr and their exit
+    code; SIGTERM unwinds as Ctrl-C does, so that nothing half-written stays. Where nobody reads
+    on, as after `| head`, the command ends in silence.
     """
 
     @functools.wraps(main)
@@ -31,6 +33,14 @@ def command(main: Main) -> Callable[..., int]:
         except ModuleNotFoundError as error:
             print(f'error: {error}; the files in requirements/ list what is needed beside ROS 2',
                   file=sys.stderr)
+            return XModelKDError.exit_code
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it flushes
+            return 128 + signal.SIGPIPE
+        except OSError as error:
+            told = error.strerror or ' '.join(str(error).split())
+            where = '' if error.filename is None else f'{error.filename}: '
+            print(f'error: {where}{told}', file=sys.stderr)
             return XModelKDError.exit_code
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)

@@ -13,7 +13,8 @@ from ..evaluation.tables import format_table, Value
 if TYPE_CHECKING:
     from .demo import Show
 
-FATES = ('received', 'used', 'late', 'unmatched', 'replaced', 'refused')
+FATES = ('received', 'used', 'late', 'unmatched', 'replaced', 'refused', 'waiting', 'lost')
+"""What comes in is used, dropped for one of four reasons, or waiting; lost is beside these."""
 
 
 def report(results: Mapping[Show, Path]) -> str:
@@ -27,7 +28,9 @@ def report(results: Mapping[Show, Path]) -> str:
 
     """
     said = {show.name: RecordedResults(path).diagnostics() for show, path in results.items()}
-    parts = ['What became of the messages', message_table(said), '', 'Time', time_table(said)]
+    rates = {show.name: RecordedResults(path).rates() for show, path in results.items()}
+    parts = [
+        'What became of the messages', message_table(said, rates), '', 'Time', time_table(said)]
     for show, path in results.items():
         if show.is_simulated:
             scores = score_results(RecordedResults(path), show.bag)
@@ -40,15 +43,28 @@ def report(results: Mapping[Show, Path]) -> str:
     return '\n'.join(parts)
 
 
-def message_table(said: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the counts by fate and the rates of each input; `said` as the node's diagnostics."""
+def message_table(
+    said: Mapping[str, Mapping[str, str]], rates: Mapping[str, Mapping[str, float]]
+) -> str:
+    """
+    Return rate and counts by fate of each input, and the rate of the labelled clouds.
+
+    Parameters
+    ----------
+    said
+        By drive, the node's last diagnostics.
+    rates
+        By drive, as `RecordedResults.rates` gives them.
+
+    """
     rows: list[list[Value]] = []
     for name, values in said.items():
         sources = [key.removesuffix('.received') for key in values if key.endswith('.received')]
         for source in sources:
             counts = [int(values[f'{source}.{fate}']) for fate in FATES]
-            rows.append([name, source, *counts])
-    return format_table(['drive', 'input', *FATES], rows)
+            rows.append([name, source, rates[name].get(source), *counts])
+        rows.append([name, 'labelled clouds', rates[name].get('output'), *[None] * len(FATES)])
+    return format_table(['drive', 'messages', 'rate [Hz]', *FATES], rows)
 
 
 def time_table(said: Mapping[str, Mapping[str, str]]) -> str:

@@ -15,6 +15,16 @@ def invert(transform: np.ndarray) -> np.ndarray:
     return inverse
 
 
+def is_rigid(transform: np.ndarray) -> bool:
+    """Return whether (4, 4) is finite and its rotation one, within 1 %."""
+    rotation = transform[:3, :3]
+    return bool(
+        np.isfinite(transform).all()
+        and np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01)
+        and np.linalg.det(rotation) > 0
+    )
+
+
 def transform_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
     """
     Return points moved by a transform.

@@ -41,7 +41,6 @@ def train_ookd(
         raise ConfigurationError('teacher', config.teacher, f'a checkpoint for {config.mode}')
     if config.unlabelled and config.mode != 'qfa':
         raise ConfigurationError('mode', config.mode, 'qfa, where there are unlabelled bags')
-    out.mkdir(parents=True, exist_ok=True)
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = LongClipDataset(

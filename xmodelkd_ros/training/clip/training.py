@@ -12,7 +12,7 @@ from .long_clips import LongClipDataset
 from .module import ClipTrainingConfig, ClipTrainingModule
 from ..cache import cached_drives, CachedDrive
 from ..trainer import seed_everything
-from ..video.training import train_module
+from ..video.training import check_truth, train_module
 from ...networks.checkpoint import load_checkpoint, load_weights
 
 CHECKPOINT = 'clip.safetensors'
@@ -35,7 +35,6 @@ def train_clip(
         The checkpoint of the best validation score, of the kind 'clip'.
 
     """
-    out.mkdir(parents=True, exist_ok=True)
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     length = config.steps * config.batch
@@ -52,5 +51,6 @@ def train_clip(
 
 def drive_loader(drives: Sequence[CachedDrive]) -> DataLoader[Any]:
     """Return whole drives, one camera at a time."""
+    check_truth(drives)
     found = [(drive, camera) for drive in drives for camera in drive.cameras]
     return DataLoader(found, 1, collate_fn=lambda items: items[0])  # type: ignore[arg-type]

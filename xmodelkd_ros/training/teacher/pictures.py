@@ -37,6 +37,11 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
     every
         Take every n-th frame only.
 
+    Raises
+    ------
+    BagError
+        If there are no pictures, or the first one has no labels.
+
     """
 
     def __init__(
@@ -54,6 +59,9 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             for camera in drive.cameras
             if drive.picture(frame, camera) is not None
         ]
+        if not self.places:
+            raise BagError(', '.join(drive.folder.name for drive in drives) + ': no pictures')
+        self.picture(0)
         self.size, self.augmentation = size, augmentation
         self._target_of_id = np.full(256, IGNORED, np.int64)
         self._target_of_id[[c.id for c in classes]] = np.arange(len(classes))

@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import Dataset
 
 from .augmentation import augment, VideoAugmentationConfig
-from .paste import paste, truth
+from .paste import has_truth, paste, truth
 from .targets import InstanceTargets, make_targets, stack_targets
 from ..cache import CachedDrive
 from ...config import setting
+from ...errors import BagError
 from ...labels import THING_CLASSES
 from ...networks.video_backbone import STRIDE
 from ...records import Picture
@@ -89,6 +90,11 @@ class ClipDataset(Dataset[Sample]):
     mask_stride
         Pixels per cell of the masks to learn.
 
+    Raises
+    ------
+    BagError
+        If no picture shows an instance.
+
     """
 
     _count = 2  # pictures of a clip
@@ -103,6 +109,9 @@ class ClipDataset(Dataset[Sample]):
         self._drives, self._length, self._config = list(drives), length, config
         self._mask_stride = mask_stride
         self._places, self._instances = _survey(self._drives, config.min_area)
+        if not len(self._instances):
+            names = ', '.join(drive.folder.name for drive in self._drives)
+            raise BagError(f'{names}: no picture has a true instance to learn from')
         channel = self._instances[:, 1]
         rarity = np.bincount(channel, minlength=1).clip(min=1.0) ** -config.balance
         weight = rarity[channel]
@@ -124,7 +133,7 @@ class ClipDataset(Dataset[Sample]):
 
     def _draw(self, random: np.random.Generator) -> tuple[Place, Focus | None]:
         """Return a picture, and the place in it of an instance to show."""
-        if not len(self._instances) or random.random() < self._config.anywhere:
+        if random.random() < self._config.anywhere:
             return self._places[random.integers(len(self._places))], None
         place, _, x, y, _ = self._instances[random.choice(len(self._chance), p=self._chance)]
         return self._places[place], (float(x), float(y))
@@ -141,8 +150,6 @@ class ClipDataset(Dataset[Sample]):
         self, clip: list[Picture], focus: Focus | None, random: np.random.Generator
     ) -> tuple[list[Picture], Focus | None]:
         """Return the clip with an instance of another one, and where that is."""
-        if not len(self._instances):
-            return clip, focus
         place, _, x, y, identity = self._instances[
             random.choice(len(self._chance), p=self._chance)]
         donor = self._clip(self._places[place], len(clip), random)
@@ -177,7 +184,7 @@ def _survey(
         for camera in drive.cameras:
             for frame in range(len(drive)):
                 picture = drive.picture(frame, camera)
-                if picture is not None and picture.label is not None:
+                if picture is not None and has_truth(picture):
                     found = _targets(picture, min_area, STRIDE)
                     channel, identity = found.channel.numpy(), found.identity.numpy()
                     place, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T

@@ -65,6 +65,11 @@ def _paste(
     )
 
 
+def has_truth(picture: Picture) -> bool:
+    """Return whether the true label and instance of each pixel are there."""
+    return picture.label is not None and picture.instance is not None
+
+
 def truth(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     """
     Return the true label and instance of each pixel of a training picture, (H, W) each.

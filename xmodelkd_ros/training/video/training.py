@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from .clips import ClipDataset, collate
 from .module import VideoTrainingConfig, VideoTrainingModule
+from .paste import has_truth
 from ..cache import cached_drives, CachedDrive
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
@@ -52,7 +53,6 @@ def train_video(
         The checkpoint of the best validation score.
 
     """
-    out.mkdir(parents=True, exist_ok=True)
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = ClipDataset(
@@ -119,8 +119,20 @@ def _export(module: VideoTrainingModule, path: Path, drives: int, start: float) 
     })
 
 
+def check_truth(drives: Sequence[CachedDrive]) -> None:
+    """Raise BagError if drives have no pictures, or a camera's first one no true instances."""
+    if not any(drive.cameras for drive in drives):
+        raise BagError(', '.join(drive.folder.name for drive in drives) + ': no pictures')
+    for drive in drives:
+        for camera in drive.cameras:
+            pictures = (drive.picture(frame, camera) for frame in range(len(drive)))
+            if not has_truth(next(picture for picture in pictures if picture is not None)):
+                raise BagError(f'{drive.folder.name}: pictures of {camera} have no true instances')
+
+
 def picture_loader(drives: Sequence[CachedDrive], every: int) -> DataLoader[Any]:
     """Return every n-th picture of drives in the order of their stamps, one by one."""
+    check_truth(drives)
     found: list[tuple[CachedDrive, str, int]] = [
         (drive, camera, frame)
         for drive in drives
