@@ -7,7 +7,6 @@ output channel `c` stands for the class of row `c` in the table its checkpoint c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
@@ -66,17 +65,7 @@ ALL_CLASSES = (UNLABELLED, *POINT_CLASSES, SKY)
 
 ID_BY_NAME = {c.name: c.id for c in ALL_CLASSES}
 
-# SemanticKITTI's learning classes (19, in the order of its label_mapping yaml) and raw ids.
-SEMANTIC_KITTI_NAMES = (
-    'car', 'bicycle', 'motorcycle', 'truck', 'other-vehicle', 'person', 'bicyclist',
-    'motorcyclist', 'road', 'parking', 'sidewalk', 'other-ground', 'building', 'fence',
-    'vegetation', 'trunk', 'terrain', 'pole', 'traffic-sign',
-)
-_NAME_FROM_SEMANTIC_KITTI = (
-    'car', 'bicycle', 'bicycle', 'truck', 'bus', 'person', 'rider',
-    'rider', 'road', 'road', 'sidewalk', 'terrain', 'building', 'fence',
-    'vegetation', 'trunk', 'terrain', 'pole', 'sign',
-)
+# SemanticKITTI's raw ids.
 _RAW_FROM_NAME = {
     'unlabelled': 0, 'road': 40, 'sidewalk': 48, 'terrain': 72, 'building': 50, 'fence': 51,
     'vegetation': 70, 'trunk': 71, 'pole': 80, 'sign': 81, 'car': 10, 'truck': 18, 'bus': 20,
@@ -102,35 +91,16 @@ _NAME_FROM_CITYSCAPES = (
     'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'bus',
     'bicycle', 'bicycle',
 )
+_CITYSCAPES_FROM_NAME = {'sign': 'traffic sign', 'trunk': 'vegetation'}
 
-
-def _table(names: Sequence[str]) -> np.ndarray:
-    return np.array([ID_BY_NAME[name] for name in names], np.uint16)
-
-
-def _inverse(names: Sequence[str], missing: int) -> np.ndarray:
-    """Index of the first entry of `names` that maps to each of our ids, else `missing`."""
-    first = [names.index(c.name) if c.name in names else missing for c in ALL_CLASSES]
-    return np.array(first, np.uint16)
-
-
-ID_FROM_SEMANTIC_KITTI = _table(_NAME_FROM_SEMANTIC_KITTI)
-"""(19,) uint16: our id of each SemanticKITTI learning class; motorcycles count as bicycles."""
-
-SEMANTIC_KITTI_FROM_ID = _inverse(_NAME_FROM_SEMANTIC_KITTI, 255)
-"""(17,) uint16: SemanticKITTI learning class of our id, 255 where it has none."""
-
-ID_FROM_CITYSCAPES = _table(_NAME_FROM_CITYSCAPES)
+ID_FROM_CITYSCAPES = np.array([ID_BY_NAME[name] for name in _NAME_FROM_CITYSCAPES], np.uint16)
 """(19,) uint16: our id of each Cityscapes train class; trains count as buses."""
 
-CITYSCAPES_FROM_ID = _inverse(_NAME_FROM_CITYSCAPES, 255)
-"""
-(17,) uint16: Cityscapes train class of our id, 255 where it has none.
-
-A trunk is vegetation there, and 'fence' and 'sign' go to their own names.
-"""
-CITYSCAPES_FROM_ID[[ID_BY_NAME['fence'], ID_BY_NAME['sign'], ID_BY_NAME['trunk']]] = [4, 7, 8]
-CITYSCAPES_FROM_ID[[ID_BY_NAME['bus'], ID_BY_NAME['bicycle']]] = [15, 18]
+CITYSCAPES_FROM_ID = np.array([
+    255, *(CITYSCAPES_NAMES.index(_CITYSCAPES_FROM_NAME.get(c.name, c.name))
+           for c in ALL_CLASSES[1:]),
+], np.uint16)
+"""(17,) uint16: Cityscapes train class of our id, 255 for 'unlabelled'."""
 
 # What data sets and models of road users, COCO's and YouTube-VIS's, call our things.
 _THING_SYNONYMS = {
