@@ -167,7 +167,8 @@ def test_a_run_leaves_a_student_and_a_fused_model(distilled):
     assert (out / 'run.yaml').is_file() and list(out.glob('log/events*'))
     scores = score_student(out / 'fused.safetensors', [MadeDrive(2, 2)], 'cpu')
     assert set(scores) == {'student', 'fused'}
-    assert scores['student'].accuracy > 0.5
+    counts = scores['student'].counts
+    assert np.trace(counts) > 0.5 * counts.sum()
     alone = score_student(path, [MadeDrive(2, 2)], 'cpu')['student']
     np.testing.assert_array_equal(alone.counts, scores['student'].counts)
 

@@ -59,12 +59,6 @@ class ConfusionMatrix:
         present = ~np.isnan(iou)
         return float(iou[present].mean()) if present.any() else float('nan')
 
-    @property
-    def accuracy(self) -> float:
-        """Share of the counted elements that are right; NaN where there are none."""
-        total = self.counts.sum()
-        return float(np.trace(self.counts) / total) if total else float('nan')
-
     def table(self) -> str:
         """Return IoU, precision and recall by class as text."""
         hits, true = np.diagonal(self.counts), self.counts.sum(1)
