@@ -279,7 +279,6 @@ def test_views_that_do_not_fit_are_refused(change):
     good = PointViews(
         np.array([0, 1], np.int32), np.zeros(2, np.uint8), np.zeros(2, np.float32),
         np.zeros(2, np.float32), np.zeros((2, 4), np.float16), None, ('front',))
-    assert good.offsets(3).tolist() == [0, 1, 2, 2]
     with pytest.raises(ValueError):
         dataclasses.replace(good, **change)
     cloud = Cloud(0, np.zeros((1, 3), np.float32))

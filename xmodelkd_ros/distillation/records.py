@@ -75,10 +75,6 @@ class PointViews:
     def __len__(self) -> int:
         return len(self.point)
 
-    def offsets(self, count: int) -> np.ndarray:
-        """Return (count + 1,) int64: the rows of point i are `offsets[i]` to `offsets[i + 1]`."""
-        return np.searchsorted(self.point, np.arange(count + 1))
-
 
 @dataclasses.dataclass(frozen=True)
 class DistillationFrame:

@@ -119,11 +119,11 @@ def stack_targets(targets: Sequence[InstanceTargets]) -> InstanceTargets:
     return InstanceTargets(**stacked)
 
 
-def heat_targets(
-    targets: InstanceTargets, classes: int, spread: float = 0.25, floor: float = 0.7
-) -> torch.Tensor:
+def heat_targets(targets: InstanceTargets, classes: int) -> torch.Tensor:
     """
     Return a Gaussian at the peak of each instance, as wide as the instance is large.
+
+    Its standard deviation is a quarter of the half size, 0.7 cells at least.
 
     Parameters
     ----------
@@ -131,10 +131,6 @@ def heat_targets(
         Of B images, stacked.
     classes
         Number of classes.
-    spread
-        Standard deviation in half sizes.
-    floor
-        Least standard deviation, in cells.
 
     Returns
     -------
@@ -143,7 +139,7 @@ def heat_targets(
 
     """
     batch, height, width = targets.ignored.shape
-    deviation = (targets.half_size * spread).clamp(min=floor)
+    deviation = (targets.half_size * 0.25).clamp(min=0.7)
     sides = [torch.arange(n).to(deviation) for n in (width, height)]
     away = [(side - targets.peak[..., a, None]) / deviation[..., a, None]
             for a, side in enumerate(sides)]
