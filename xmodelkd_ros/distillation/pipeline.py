@@ -36,7 +36,6 @@ from .progress import nobody, Watch
 from .student.adaptation import adapt_student
 from .student.dataset import FrameSource
 from .student.exporting import export_onnx, export_program
-from .student.finetune import fine_tune
 from .student.judging import judge
 from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
 from .student.students import FUSED, STUDENT
@@ -181,9 +180,10 @@ class Pipeline:
                 AnnotatedDrive(drive, Path(folder), ids)
                 for drive, folder in zip(drives, config.labels, strict=True)
             ]
-        fine_tune(
-            drives, self._caches(self.validation), self.out / 'finetune',
-            self.out / 'train' / STUDENT, config.finetuning, True, watch)
+        student = dataclasses.replace(
+            config.finetuning, start=str(self.out / 'train' / STUDENT))
+        distil(
+            drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
 
     def _evaluate(self, watch: Callable[[int, int], None]) -> None:
         scores = judge(
