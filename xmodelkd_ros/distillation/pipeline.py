@@ -33,8 +33,8 @@ from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
+from .records import FrameSource
 from .student.adaptation import adapt_student
-from .student.dataset import FrameSource
 from .student.exporting import export_onnx, export_program
 from .student.judging import judge
 from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import FrameSource
+from ..records import FrameSource
 from ...config import setting, to_mapping
 from ...errors import ConfigurationError
 from ...inference.devices import autocast, select_device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 
 import numpy as np
 import torch
@@ -171,10 +172,7 @@ def select_views(views: PointViews, kept: np.ndarray, count: int) -> PointViews:
     place[kept] = np.arange(len(kept), dtype=np.int32)
     point = place[views.point]
     rows = np.flatnonzero(point >= 0)
-    probability = None if views.probability is None else views.probability[rows]
-    return PointViews(
-        point[rows], views.view[rows], views.depth[rows], views.delay[rows], views.feature[rows],
-        probability, views.names)
+    return dataclasses.replace(views.take(rows), point=point[rows])
 
 
 def as_tensors(views: PointViews) -> Views:
