@@ -127,6 +127,16 @@ def adamw(
     return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
 
 
+def log_losses(
+    module: lightning.LightningModule, losses: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Log the losses of a training step and their sum, and return that."""
+    total = torch.stack(list(losses.values())).sum()
+    module.log_dict({f'train/{name}': value for name, value in losses.items()})
+    module.log('train/loss', total, prog_bar=True)
+    return total
+
+
 class _Watched(Callback):
     """Tell somebody how many steps are done, and of how many."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
@@ -44,6 +44,31 @@ class InstanceTargets:
     peak: torch.Tensor
     ignored: torch.Tensor
     label: torch.Tensor
+
+    def to(self, device: torch.device) -> InstanceTargets:
+        """Return the targets on a device."""
+        return self._each(lambda value: value.to(device))
+
+    def images(self, first: int, last: int) -> InstanceTargets:
+        """Return the targets of images `first` up to `last` of a batch."""
+        return self._each(lambda value: value[first:last])
+
+    def unstacked(self) -> list[InstanceTargets]:
+        """Return the targets of each image of a batch, without padding."""
+        return [self._image(image, known) for image, known in enumerate(self.channel >= 0)]
+
+    def _image(self, image: int, known: torch.Tensor) -> InstanceTargets:
+        values = {name: getattr(self, name)[image] for name in _FIELDS}
+        return InstanceTargets(**{
+            name: value if name in _DENSE else value[known] for name, value in values.items()})
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> InstanceTargets:
+        return InstanceTargets(*(change(getattr(self, name)) for name in _FIELDS))
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(InstanceTargets))
+_DENSE = ('ignored', 'label')
+"""Fields that are not by instance."""
 
 
 def make_targets(
@@ -110,12 +135,12 @@ def stack_targets(targets: Sequence[InstanceTargets]) -> InstanceTargets:
     """
     count = max(len(t.channel) for t in targets)
     stacked = {}
-    for field in dataclasses.fields(InstanceTargets):
-        values = [getattr(t, field.name) for t in targets]
-        if field.name not in ('ignored', 'label'):
-            fill = {'channel': -1, 'half_size': 1}.get(field.name, 0)
+    for name in _FIELDS:
+        values = [getattr(t, name) for t in targets]
+        if name not in _DENSE:
+            fill = {'channel': -1, 'half_size': 1}.get(name, 0)
             values = [_pad(value, count, fill) for value in values]
-        stacked[field.name] = torch.stack(values)
+        stacked[name] = torch.stack(values)
     return InstanceTargets(**stacked)
 
 
