@@ -14,6 +14,13 @@ def test_ids_are_the_index_into_every_table():
     assert labels.PALETTE.shape == (len(labels.ALL_CLASSES), 3)
 
 
+def test_channels_are_rows_of_the_classes_given():
+    table = labels.channel_table(labels.THING_CLASSES[:2], -1)
+    assert table.shape == (65536,) and np.flatnonzero(table >= 0).tolist() == [10, 11]
+    assert (table[10], table[11], table[0]) == (0, 1, -1)
+    assert np.flatnonzero(labels.IS_THING).tolist() == [c.id for c in labels.THING_CLASSES]
+
+
 def test_every_class_survives_semantic_kitti():
     """Ours -> SemanticKITTI -> ours is the identity for every class a LiDAR can see."""
     ids = np.array([c.id for c in labels.POINT_CLASSES])

@@ -7,6 +7,7 @@ output channel `c` stands for the class of row `c` in the table its checkpoint c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
@@ -64,6 +65,18 @@ ALL_CLASSES = (UNLABELLED, *POINT_CLASSES, SKY)
 """Every class, indexed by id."""
 
 ID_BY_NAME = {c.name: c.id for c in ALL_CLASSES}
+
+IS_THING = np.zeros(65536, bool)
+"""(65536,) bool: whether a class id is that of a thing."""
+IS_THING[[c.id for c in THING_CLASSES]] = True
+
+
+def channel_table(classes: Sequence[SemanticClass], missing: int) -> np.ndarray:
+    """Return (65536,) int64: the row of each class id in `classes`, else `missing`."""
+    table = np.full(65536, missing, np.int64)
+    table[[c.id for c in classes]] = np.arange(len(classes))
+    return table
+
 
 # SemanticKITTI's raw ids.
 _RAW_FROM_NAME = {

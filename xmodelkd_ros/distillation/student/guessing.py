@@ -21,13 +21,11 @@ from ..records import DistillationFrame, FrameSource
 from ...config import setting
 from ...evaluation.street_classes import STREET_FROM_ID
 from ...inference.point_segmenter import PointSegmenter
-from ...labels import ALL_CLASSES, SKY
+from ...labels import IS_THING, SKY
 from ...records import PointLabels
 
 _OTHER_INSTANT = re.compile(r'[+-]\d+$')
 """End of the name of a view, see `point_views.view_names`."""
-
-_CAN_MOVE = np.array([row.is_thing for row in ALL_CLASSES])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +68,7 @@ def guess_labels(
         label, confidence = labels_from_votes(_of_own_instant(frame).probability)
         if maps:
             carried, sure = labels_from_votes(read_votes(frame, maps))
-            heard = (label == 0) & ~_CAN_MOVE[carried]
+            heard = (label == 0) & ~IS_THING[carried]
             label, confidence = np.where(heard, carried, label), np.where(heard, sure, confidence)
         said = None
         if student is not None:

@@ -19,7 +19,7 @@ from ..records import FrameSource
 from ...config import setting, to_mapping
 from ...errors import ConfigurationError
 from ...inference.devices import autocast, select_device
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...networks.checkpoint import halves, load_checkpoint, load_config, save_checkpoint
 from ...networks.point_network import open_point_network, PointNetwork
 from ...networks.point_projection import RangeProjection, RangeViewConfig
@@ -128,8 +128,7 @@ def look_once(
     rng: np.random.Generator,
 ) -> list[BodySample]:
     """Return a sample of each labelled sweep and of its mirror image."""
-    projection, target_of_id = RangeProjection(view), np.full(65536, IGNORED, np.int64)
-    target_of_id[[row.id for row in classes]] = np.arange(len(classes))
+    projection, target_of_id = RangeProjection(view), channel_table(classes, IGNORED)
     found = []
     for drive in drives:
         for index in range(len(drive)):

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...networks.video_backbone import STRIDE
 
 
@@ -98,8 +98,7 @@ def make_targets(
         Pixels per cell of the mask grid, a divisor of 4.
 
     """
-    channel_of_id = np.full(256, -1)
-    channel_of_id[[row.id for row in classes]] = np.arange(len(classes))
+    channel_of_id = channel_table(classes, -1)
     thing = np.where(channel_of_id[label] >= 0, instance, 0)
     identity, first, area = np.unique(thing, return_index=True, return_counts=True)
     channel = channel_of_id[label.reshape(-1)[first]]
