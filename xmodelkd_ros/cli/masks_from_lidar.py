@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..distillation.teachers.classes import id_of_teacher_class, load_class_map
+    from ..distillation.teachers.classes import load_class_map
     from ..distillation.teachers.teacher import make_teacher
     from ..distillation.things.drives import Bridge, BridgeConfig, write_instances
 
@@ -40,15 +40,14 @@ def main(args: Sequence[str] | None = None) -> int:
     add_options(parser, BridgeConfig)
     options = parser.parse_args(args)
     config = config_from_options(options, BridgeConfig)
-    segment, teacher, ids = PointSegmenter(options.model, options.device), None, None
+    segment, teacher = PointSegmenter(options.model, options.device), None
     if options.teacher:
         class_map = load_class_map(options.class_map) if options.class_map else None
         teacher = make_teacher(options.teacher, options.device, class_map)
         if teacher.class_names is None:
             raise ConfigurationError('teacher', options.teacher, 'a teacher with classes')
-        ids = id_of_teacher_class(teacher.class_names, class_map)
     for bag in options.bags:
-        bridge = Bridge(bag, segment, config, teacher, ids)
+        bridge = Bridge(bag, segment, config, teacher)
         watch = functools.partial(progress, label=bag.stem, unit='sweep', total=len(bridge))
         drive = write_instances(bridge, options.out / bag.stem, str(bag), watch)
         print(f'{drive.folder}: {len(drive)} frames\n{overview(drive)}')

@@ -123,19 +123,16 @@ class Pipeline:
         bags = list(dict.fromkeys([*self.bags, *self.validation]))
         folders = extract(
             bags, self.out / 'cache', self._teacher(), self.config.extraction,
-            self.config.processes, self._class_map(), watch)
+            self.config.processes, watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
         figures = quality_table({folder.name: read_report(folder) for folder in folders})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
 
-    def _class_map(self) -> Mapping[str, str] | None:
-        path = self.config.class_map
-        return load_class_map(path) if path else None
-
     def _teacher(self) -> NetworkTeacher:
         config = self.config
-        teacher = make_teacher(config.teacher, config.device, self._class_map())
+        class_map = load_class_map(config.class_map) if config.class_map else None
+        teacher = make_teacher(config.teacher, config.device, class_map)
         if not config.adaptation:
             return teacher
         return adapt_once(
