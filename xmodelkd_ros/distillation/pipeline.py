@@ -26,7 +26,7 @@ from typing import Any
 
 import yaml
 
-from .bag_sources import choose_drives, find_bags
+from .bag_sources import choose_drives
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
@@ -210,7 +210,7 @@ class Pipeline:
 
     def _lidar_drives(self, bags: Sequence[str]) -> list[LidarDrive]:
         arrays = self.out / 'cache' / 'arrays'
-        return [LidarDrive(drive) for drive in cached_drives(find_bags(bags), arrays)]
+        return [LidarDrive(drive) for drive in cached_drives(bags, arrays)]
 
     def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
         names = read_json(self.out / 'cache' / 'drives.json')
