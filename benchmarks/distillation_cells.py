@@ -17,9 +17,8 @@ from xmodelkd_ros.config import from_mapping, to_mapping
 from xmodelkd_ros.distillation.cache import open_caches
 from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
 from xmodelkd_ros.distillation.extraction.extraction import extract
-from xmodelkd_ros.distillation.records import DistillationFrame
+from xmodelkd_ros.distillation.records import DistillationFrame, FrameSource
 from xmodelkd_ros.distillation.student.config import DistillConfig
-from xmodelkd_ros.distillation.student.dataset import FrameSource
 from xmodelkd_ros.distillation.student.labelled_drives import LidarDrive
 from xmodelkd_ros.distillation.student.pseudo_labels import vote
 from xmodelkd_ros.distillation.student.samples import select_views

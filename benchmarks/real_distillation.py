@@ -27,9 +27,9 @@ from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.bags.sweeps import Sweeps
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import to_mapping
+from xmodelkd_ros.distillation.records import FrameSource
 from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
 from xmodelkd_ros.distillation.student.config import DistillConfig
-from xmodelkd_ros.distillation.student.dataset import FrameSource
 from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
 from xmodelkd_ros.distillation.student.head_training import HeadConfig, train_head
 from xmodelkd_ros.distillation.student.labelled_drives import AnnotatedDrive, LidarDrive

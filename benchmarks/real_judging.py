@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from real_drives import CAMERA, RealDrives, TrueFrame
 from xmodelkd_ros.distillation.extraction.sightings import Answer
-from xmodelkd_ros.distillation.teachers.classes import id_of_teacher_class
 from xmodelkd_ros.distillation.teachers.teacher import Teacher
 from xmodelkd_ros.evaluation.box_truth import box_truth, BoxScores
 from xmodelkd_ros.evaluation.street_classes import StreetScores
@@ -73,10 +72,8 @@ def paint(teacher: Teacher, true: TrueFrame, occlusion: bool) -> np.ndarray:
     view, points = true.frame.views[CAMERA], true.frame.cloud.points
     shown = project_points(
         points, view.camera_from_lidar, view.camera, OcclusionConfig(enabled=occlusion))
-    assert teacher.class_names is not None
     answer = Answer(
-        teacher([view.picture.rgb])[0], view.picture.rgb.shape[:2],
-        id_of_teacher_class(teacher.class_names), None)
+        teacher([view.picture.rgb])[0], view.picture.rgb.shape[:2], teacher.class_ids, None)
     said = answer.probabilities(shown)
     assert said is not None
     label = np.zeros(len(points), np.uint16)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_distillation import settings, strange_classes, STUDENT, write_drive, write_teacher
 from small_world import cloud
+from xmodelkd_ros.bags.folders import find_bags
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.cli.distil import main
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation import pipeline as pipeline_module
-from xmodelkd_ros.distillation.bag_sources import find_bags
 from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
 from xmodelkd_ros.distillation.progress import Cancelled
@@ -186,8 +186,10 @@ def test_bags_are_found_in_folders(tmp_path):
     file = next((tmp_path / 'one').glob('*.mcap'))
     assert find_bags([tmp_path]) == [tmp_path / 'one']
     assert find_bags([file]) == [file]
-    with pytest.raises(BagError, match='neither a bag nor a folder of bags'):
-        find_bags([tmp_path / 'notes'])
+    (tmp_path / 'notes.txt').touch()
+    for other in 'notes', 'notes.txt':
+        with pytest.raises(BagError, match='neither a bag nor a folder of bags'):
+            find_bags([tmp_path / other])
 
 
 def test_the_command_takes_the_same_settings(folder, teacher, capsys):

@@ -18,7 +18,6 @@ import torch
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
-from xmodelkd_ros.distillation.student.finetune import fine_tune, FINE_TUNING
 from xmodelkd_ros.distillation.student.labelled_drives import (
     AnnotatedDrive,
     choose_sweeps,
@@ -167,7 +166,8 @@ def test_a_run_leaves_a_student_and_a_fused_model(distilled):
     assert (out / 'run.yaml').is_file() and list(out.glob('log/events*'))
     scores = score_student(out / 'fused.safetensors', [MadeDrive(2, 2)], 'cpu')
     assert set(scores) == {'student', 'fused'}
-    assert scores['student'].accuracy > 0.5
+    counts = scores['student'].counts
+    assert np.trace(counts) > 0.5 * counts.sum()
     alone = score_student(path, [MadeDrive(2, 2)], 'cpu')['student']
     np.testing.assert_array_equal(alone.counts, scores['student'].counts)
 
@@ -198,15 +198,15 @@ def test_what_the_fusion_encoder_teaches_grows_from_nothing(monkeypatch):
 def test_fine_tuning_starts_from_what_was_distilled(distilled, tmp_path, mode):
     start = distilled[1] / ('student.safetensors' if mode == 'none' else 'fused.safetensors')
     settings = from_mapping(DistillConfig, {
-        **SMALL, 'mode': mode, 'fraction': 0.5, 'rate': 0.0, 'run': {**SMALL['run'], 'epochs': 1}})
-    path = fine_tune([MadeDrive(0)], [MadeDrive(2, 1)], tmp_path, start, settings)
+        **SMALL, 'mode': mode, 'fraction': 0.5, 'rate': 0.0, 'start': str(start),
+        'run': {**SMALL['run'], 'epochs': 1}})
+    path = distil([MadeDrive(0)], [MadeDrive(2, 1)], tmp_path, settings)
     before, after = (load_checkpoint(p, 'point').state for p in (distilled[0], path))
     norms = ('running_', 'num_batches')
     moved = [n for n in before if not any(k in n for k in norms)
              and not torch.equal(before[n], after[n])]
     assert not moved  # at a rate of 0 only running statistics change
     assert load_checkpoint(path, 'point').training['labelled_sweeps'] == 2
-    assert FINE_TUNING.mode == 'none' and FINE_TUNING.fraction == 1
 
 
 def test_a_student_labels_what_no_camera_saw(distilled, tmp_path):

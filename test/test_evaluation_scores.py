@@ -1,10 +1,9 @@
-"""Confusion matrix, calibration, timings and tables."""
+"""Confusion matrix, timings and tables."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from xmodelkd_ros.evaluation.calibration import ConfidenceCalibration
 from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.evaluation.timing import StageTimer
@@ -29,8 +28,6 @@ def test_iou_agrees_with_sets(pairs):
     np.testing.assert_allclose(matrix.iou, expected)
     present = [value for value in expected if not np.isnan(value)]
     np.testing.assert_allclose(matrix.mean_iou, np.mean(present) if present else np.nan)
-    right = [p[0] == p[1] for p in pairs if 1 <= p[0] <= 4]
-    np.testing.assert_allclose(matrix.accuracy, np.mean(right) if right else np.nan)
 
 
 def test_batches_add_up_and_shapes_must_agree():
@@ -54,32 +51,6 @@ def test_an_absent_class_is_a_dash_and_not_a_one():
     assert lines[-1].split()[-3] == '58.3'
 
 
-def test_calibration_error_agrees_with_a_slow_loop():
-    rng = np.random.default_rng(0)
-    confidence = rng.random(500).astype(np.float32)
-    confidence[:2] = [0, 1]
-    correct = rng.random(500) < np.where(confidence < 0.5, confidence + 0.3, confidence - 0.3)
-    calibration = ConfidenceCalibration(bins=10)
-    calibration.add(confidence[:200], correct[:200])
-    calibration.add(confidence[200:], correct[200:])
-    expected = 0.0
-    for low in np.arange(10) / 10:
-        inside = (confidence >= low) & ((confidence < low + 0.1) | (low == 0.9))
-        if inside.any():
-            expected += inside.sum() * abs(confidence[inside].mean() - correct[inside].mean())
-    np.testing.assert_allclose(calibration.expected_error, expected / 500, atol=1e-6)
-    assert calibration.count.sum() == 500
-
-
-def test_confidences_that_are_right_as_often_as_they_say_have_no_error():
-    calibration = ConfidenceCalibration(bins=2)
-    assert np.isnan(calibration.expected_error)
-    calibration.add(np.full(4, 0.75, np.float32), np.array([True, True, True, False]))
-    assert calibration.expected_error == 0
-    np.testing.assert_array_equal(calibration.accuracy, [np.nan, 0.75])
-    np.testing.assert_array_equal(calibration.confidence, [np.nan, 0.75])
-
-
 def test_stage_times_are_percentiles_over_a_bounded_window():
     timer = StageTimer(window=100)
     for milliseconds in [10_000, *range(1, 101)]:
@@ -87,14 +58,9 @@ def test_stage_times_are_percentiles_over_a_bounded_window():
     with timer.stage('track'):
         pass
     times = timer.summary()['segment']
-    assert times.count == 101
-    assert (times.p50, times.longest) == (50.5, 100.0)
+    assert times.p50 == 50.5
     np.testing.assert_allclose((times.p95, times.p99), np.percentile(np.arange(1, 101), (95, 99)))
     assert list(timer.summary()) == ['segment', 'track']
-    assert timer.table().splitlines()[2].split() == [
-        'segment', '101', '50.5', '95.0', '99.0', '100.0']
-    timer.reset()
-    assert timer.summary() == {}
 
 
 def test_a_stage_that_fails_is_not_counted():

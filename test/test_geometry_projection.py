@@ -9,12 +9,7 @@ import pytest
 from xmodelkd_ros.geometry import transforms
 from xmodelkd_ros.geometry.cameras import Camera
 from xmodelkd_ros.geometry.occlusion import is_visible, OcclusionConfig
-from xmodelkd_ros.geometry.pairing import (
-    paint_points,
-    Pairing,
-    sample_bilinear,
-    sample_nearest,
-)
+from xmodelkd_ros.geometry.pairing import Pairing, sample_bilinear, sample_nearest
 from xmodelkd_ros.geometry.projection import project_points
 
 OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
@@ -93,12 +88,8 @@ def test_vehicle_motion_between_cloud_and_image_is_followed():
     """15 m/s and 20 deg/s, 40 ms apart: still points stay on their pixels within 0.5 px."""
     camera = pinhole()
     base_from_lidar, base_from_body = pose(0.8, 0, 1.7), pose(1.1, 0.0, 1.6)
-    stamps = 10**18 + np.array([0, 100_000_000], np.int64)
-    poses = np.stack([pose(100, 50, 0, 1.0), pose(100.81, 51.26, 0, 1.035)])
-    cloud_stamp, image_stamp = int(stamps[0]) + 30_000_000, int(stamps[0]) + 70_000_000
-    at_cloud, at_image = (
-        transforms.interpolate_pose(stamps, poses, t) for t in (cloud_stamp, image_stamp)
-    )
+    at_cloud, at_image = transforms.interpolate(
+        pose(100, 50, 0, 1.0), pose(100.81, 51.26, 0, 1.035), np.array([0.3, 0.7]))
     rng = np.random.default_rng(2)
     depth = rng.uniform(5, 60, 500)
     seen_in_image = np.stack(
@@ -137,8 +128,7 @@ def test_several_cameras_see_their_own_sides():
 def test_clouds_without_a_usable_point_give_no_pairs(points):
     pairing = project_points(points, OPTICAL_FROM_BODY, pinhole())
     assert len(pairing) == 0
-    assert paint_points(np.ones((375, 1242), np.uint16), pairing, len(points)).tolist() == (
-        [0] * len(points))
+    assert len(sample_nearest(np.ones((375, 1242), np.uint16), pairing)) == 0
 
 
 # Occlusion.
@@ -245,14 +235,6 @@ def test_bilinear_samples_of_a_plane_are_exact():
     pairing = Pairing(np.arange(4), pixels, np.ones(4, np.float32))
     np.testing.assert_allclose(sample_bilinear(2 * u + 3 * v, pairing),
                                2 * pixels[:, 0] + 3 * pixels[:, 1], rtol=1e-6)
-
-
-def test_every_point_gets_a_painted_id():
-    id_map = np.zeros((20, 30), np.uint16)
-    id_map[5, 7] = 65535
-    pairing = Pairing(np.array([2, 4]), np.array([[7.4, 4.6], [8.0, 5.0]], np.float32),
-                      np.ones(2, np.float32))
-    assert paint_points(id_map, pairing, 6).tolist() == [0, 0, 65535, 0, 0, 0]
 
 
 def distance_to_boxes(origin, directions, low, high):

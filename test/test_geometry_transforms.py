@@ -51,31 +51,11 @@ def test_interpolation_agrees_with_scipy(start, end, tenths):
     angle = (Rotation.from_matrix(start[:3, :3]).inv() * Rotation.from_matrix(end[:3, :3]))
     if angle.magnitude() > np.pi - 1e-3:
         return
-    stamps = np.array([10**18, 10**18 + 100], np.int64)
-    stamp = int(stamps[0]) + 10 * tenths
-    pose = transforms.interpolate_pose(stamps, np.stack([start, end]), stamp)
+    pose, = transforms.interpolate(start, end, np.array([tenths / 10]))
     slerp = Slerp([0, 10], Rotation.from_matrix([start[:3, :3], end[:3, :3]]))
     np.testing.assert_allclose(pose[:3, :3], slerp(tenths).as_matrix(), atol=1e-6)
     expected = start[:3, 3] + tenths / 10 * (end[:3, 3] - start[:3, 3])
     np.testing.assert_allclose(pose[:3, 3], expected, atol=1e-9)
-
-
-def test_interpolation_returns_a_pose_at_its_own_stamp_and_takes_the_right_pair():
-    stamps = np.array([100, 200, 400], np.int64)
-    steps = np.tile(np.eye(4), (3, 1, 1))
-    steps[:, 0, 3] = [1, 2, 6]
-    asked = (100, 150, 200, 300, 400)
-    found = [transforms.interpolate_pose(stamps, steps, stamp)[0, 3] for stamp in asked]
-    assert found == [1, 1.5, 2, 4, 6]
-
-
-@pytest.mark.parametrize('stamp', [99, 401])
-def test_poses_are_never_extrapolated(stamp):
-    stamps = np.array([100, 200, 400], np.int64)
-    with pytest.raises(CalibrationError, match=f'no pose at stamp {stamp} ns: poses cover 100'):
-        transforms.interpolate_pose(stamps, np.tile(np.eye(4), (3, 1, 1)), stamp)
-    with pytest.raises(CalibrationError, match='poses cover none'):
-        transforms.interpolate_pose(np.zeros(0, np.int64), np.zeros((0, 4, 4)), stamp)
 
 
 def test_points_keep_their_dtype_and_their_nan():

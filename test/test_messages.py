@@ -173,19 +173,19 @@ def test_nothing_found_is_an_empty_message():
 
 def test_label_info_names_the_ids():
     classes = (SemanticClass(1, 'road', (0, 0, 0)), SemanticClass(10, 'car', (0, 0, 0), True))
-    message = label_info_message(classes, HEADER, threshold=0.25)
+    message = label_info_message(classes, HEADER)
     assert [(c.class_id, c.class_name) for c in message.class_map] == [(1, 'road'), (10, 'car')]
-    assert (message.header, message.threshold) == (HEADER, 0.25)
+    assert message.header == HEADER
 
 
-def test_diagnostics_flatten_nested_values_in_order():
+def test_diagnostics_hold_values_in_order():
     status = diagnostics.status_message('perception: stages', 'warn', 'slow', {
-        'rate': {'clouds': 9.87654321, 'images': 10}, 'hash': 'abc', 'ok': True,
+        'clouds.rate_hz': 9.87654321, 'images': 10, 'hash': 'abc', 'ok': True,
     }, hardware='cpu')
     assert (status.level, status.name) == (DiagnosticStatus.WARN, 'perception: stages')
     assert (status.message, status.hardware_id) == ('slow', 'cpu')
     assert [(pair.key, pair.value) for pair in status.values] == [
-        ('rate/clouds', '9.87654'), ('rate/images', '10'), ('hash', 'abc'), ('ok', 'True'),
+        ('clouds.rate_hz', '9.87654'), ('images', '10'), ('hash', 'abc'), ('ok', 'True'),
     ]
     message = diagnostics.diagnostics_message([status], 5_000_000_006)
     assert message.status == [status]

@@ -253,7 +253,7 @@ def test_a_teacher_with_unknown_classes_is_refused_at_once(tmp_path):
     with pytest.raises(ConfigurationError, match='sofa'):
         make_teacher(f'torchscript:{path}', 'cpu')
     teacher = make_teacher(f'torchscript:{path}', 'cpu', {'sofa': 'terrain'})
-    assert teacher.class_names[0] == 'sofa'
+    assert teacher.class_names[0] == 'sofa' and teacher.class_ids.tolist() == [3, 1, 10, 16, 12]
 
 
 # Programs

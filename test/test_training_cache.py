@@ -72,10 +72,12 @@ def test_a_bag_is_read_once_for_its_content(tmp_path, monkeypatch):
     bag.write_bytes(b'two')
     assert cached_drives([bag], tmp_path / 'cache') != first and len(read) == 2
     assert cached_drives([first[0].folder], tmp_path / 'elsewhere') == first and len(read) == 2
+    again = cached_drives([bag], tmp_path / 'cache')
+    assert cached_drives([tmp_path], tmp_path / 'cache') == again and len(read) == 2
 
 
 def test_unusable_sources(tmp_path):
-    with pytest.raises(BagError, match='no such bag'):
+    with pytest.raises(BagError, match='there is no bag at'):
         cached_drives([tmp_path / 'absent'], tmp_path / 'cache')
     with pytest.raises(BagError, match='no frames'):
         cached_drives([write_drive([], tmp_path / 'empty', '').folder], tmp_path / 'cache')

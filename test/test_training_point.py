@@ -233,7 +233,7 @@ def test_faults_are_one_line(drives, tmp_path, capsys):
         assert text in error and error.count('\n') == 1
     absent = ['--drives', 'absent', '--validation', 'absent', '--out', str(tmp_path / 'out')]
     assert train(['point', *absent]) == 2
-    assert 'no such bag' in capsys.readouterr().err
+    assert 'there is no bag at' in capsys.readouterr().err
 
 
 @pytest.mark.timeout(300)

@@ -18,7 +18,6 @@ pytest.importorskip('pytorch_lightning')
 from xmodelkd_ros.training.cache import open_drive, write_drive  # noqa: E402
 from xmodelkd_ros.training.point.losses import IGNORED  # noqa: E402
 from xmodelkd_ros.training.run_config import RunConfig  # noqa: E402
-from xmodelkd_ros.training.segmentation_module import Optimisation  # noqa: E402
 from xmodelkd_ros.training.teacher.module import TeacherModule  # noqa: E402
 from xmodelkd_ros.training.teacher.pictures import PictureDataset  # noqa: E402
 from xmodelkd_ros.training.teacher.training import (  # noqa: E402
@@ -98,7 +97,7 @@ def test_the_loss_is_least_where_cells_answer_for_their_centres():
 
     def loss(shift):
         module = TeacherModule(Edge(shift), CLASSES[:2], torch.ones(2),
-                               Optimisation(0.1, 0.0, 1, lovasz=0.0, lovasz_points=1))
+                               TeacherTrainingConfig(lovasz=0.0))
         module.log_dict = lambda *_, **__: None
         return float(module.training_step((torch.zeros(1, 3, 32, 64).byte(), target), 0))
 

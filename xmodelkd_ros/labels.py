@@ -66,17 +66,19 @@ ALL_CLASSES = (UNLABELLED, *POINT_CLASSES, SKY)
 
 ID_BY_NAME = {c.name: c.id for c in ALL_CLASSES}
 
-# SemanticKITTI's learning classes (19, in the order of its label_mapping yaml) and raw ids.
-SEMANTIC_KITTI_NAMES = (
-    'car', 'bicycle', 'motorcycle', 'truck', 'other-vehicle', 'person', 'bicyclist',
-    'motorcyclist', 'road', 'parking', 'sidewalk', 'other-ground', 'building', 'fence',
-    'vegetation', 'trunk', 'terrain', 'pole', 'traffic-sign',
-)
-_NAME_FROM_SEMANTIC_KITTI = (
-    'car', 'bicycle', 'bicycle', 'truck', 'bus', 'person', 'rider',
-    'rider', 'road', 'road', 'sidewalk', 'terrain', 'building', 'fence',
-    'vegetation', 'trunk', 'terrain', 'pole', 'sign',
-)
+IS_THING = np.zeros(65536, bool)
+"""(65536,) bool: whether a class id is that of a thing."""
+IS_THING[[c.id for c in THING_CLASSES]] = True
+
+
+def channel_table(classes: Sequence[SemanticClass], missing: int) -> np.ndarray:
+    """Return (65536,) int64: the row of each class id in `classes`, else `missing`."""
+    table = np.full(65536, missing, np.int64)
+    table[[c.id for c in classes]] = np.arange(len(classes))
+    return table
+
+
+# SemanticKITTI's raw ids.
 _RAW_FROM_NAME = {
     'unlabelled': 0, 'road': 40, 'sidewalk': 48, 'terrain': 72, 'building': 50, 'fence': 51,
     'vegetation': 70, 'trunk': 71, 'pole': 80, 'sign': 81, 'car': 10, 'truck': 18, 'bus': 20,
@@ -102,35 +104,16 @@ _NAME_FROM_CITYSCAPES = (
     'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'bus',
     'bicycle', 'bicycle',
 )
+_CITYSCAPES_FROM_NAME = {'sign': 'traffic sign', 'trunk': 'vegetation'}
 
-
-def _table(names: Sequence[str]) -> np.ndarray:
-    return np.array([ID_BY_NAME[name] for name in names], np.uint16)
-
-
-def _inverse(names: Sequence[str], missing: int) -> np.ndarray:
-    """Index of the first entry of `names` that maps to each of our ids, else `missing`."""
-    first = [names.index(c.name) if c.name in names else missing for c in ALL_CLASSES]
-    return np.array(first, np.uint16)
-
-
-ID_FROM_SEMANTIC_KITTI = _table(_NAME_FROM_SEMANTIC_KITTI)
-"""(19,) uint16: our id of each SemanticKITTI learning class; motorcycles count as bicycles."""
-
-SEMANTIC_KITTI_FROM_ID = _inverse(_NAME_FROM_SEMANTIC_KITTI, 255)
-"""(17,) uint16: SemanticKITTI learning class of our id, 255 where it has none."""
-
-ID_FROM_CITYSCAPES = _table(_NAME_FROM_CITYSCAPES)
+ID_FROM_CITYSCAPES = np.array([ID_BY_NAME[name] for name in _NAME_FROM_CITYSCAPES], np.uint16)
 """(19,) uint16: our id of each Cityscapes train class; trains count as buses."""
 
-CITYSCAPES_FROM_ID = _inverse(_NAME_FROM_CITYSCAPES, 255)
-"""
-(17,) uint16: Cityscapes train class of our id, 255 where it has none.
-
-A trunk is vegetation there, and 'fence' and 'sign' go to their own names.
-"""
-CITYSCAPES_FROM_ID[[ID_BY_NAME['fence'], ID_BY_NAME['sign'], ID_BY_NAME['trunk']]] = [4, 7, 8]
-CITYSCAPES_FROM_ID[[ID_BY_NAME['bus'], ID_BY_NAME['bicycle']]] = [15, 18]
+CITYSCAPES_FROM_ID = np.array([
+    255, *(CITYSCAPES_NAMES.index(_CITYSCAPES_FROM_NAME.get(c.name, c.name))
+           for c in ALL_CLASSES[1:]),
+], np.uint16)
+"""(17,) uint16: Cityscapes train class of our id, 255 for 'unlabelled'."""
 
 # What data sets and models of road users, COCO's and YouTube-VIS's, call our things.
 _THING_SYNONYMS = {

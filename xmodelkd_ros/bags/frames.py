@@ -202,10 +202,7 @@ class _Pairing:
         )
         model = camera.calibration(self._bag, info)
         height, width = picture.rgb.shape[:2]
-        if (model.width, model.height) != (width, height):
-            raise CalibrationError(
-                f'the image is {width} x {height} pixels, camera_info is for '
-                f'{model.width} x {model.height}')
+        model.check_size(width, height)
         camera_from_lidar = self._transforms.between(
             (picture.frame, stamp - camera.offset), (cloud.frame, cloud.stamp))
         return View(camera.name, picture, model, camera_from_lidar)

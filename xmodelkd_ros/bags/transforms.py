@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-from rclpy.clock import ClockType
 from rclpy.duration import Duration
-from rclpy.time import Time
 from tf2_ros import Buffer, TransformException
 
 from .reader import BagReader
 from ..errors import CalibrationError
+from ..messages.stamps import ros_time
 from ..messages.transforms import transform_from_message
 from ..records import MOTION_PERIOD
 
@@ -65,14 +64,14 @@ class BagTransforms:
         if self._fixed_frame:
             try:
                 return transform_from_message(self._buffer.lookup_transform_full(
-                    target_frame, _time(target_stamp), source_frame, _time(source_stamp),
+                    target_frame, ros_time(target_stamp), source_frame, ros_time(source_stamp),
                     self._fixed_frame))
             except TransformException as error:
                 self._complain(f'{target_frame} <- {source_frame}', error)
         for stamp in (source_stamp, 0):
             try:
                 return transform_from_message(
-                    self._buffer.lookup_transform(target_frame, source_frame, _time(stamp)))
+                    self._buffer.lookup_transform(target_frame, source_frame, ros_time(stamp)))
             except TransformException as error:
                 reason = error
         raise CalibrationError(f'no transform {target_frame} <- {source_frame}: {reason}')
@@ -83,7 +82,7 @@ class BagTransforms:
             return None
         try:
             return transform_from_message(
-                self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp)))
+                self._buffer.lookup_transform(self._fixed_frame, frame, ros_time(stamp)))
         except TransformException as error:
             self._complain(f'{self._fixed_frame} <- {frame}', error)
             return None
@@ -102,7 +101,3 @@ class BagTransforms:
         if name not in self._complained:
             self._complained.add(name)
             logging.getLogger(__name__).warning('TF has no %s: %s', name, error)
-
-
-def _time(stamp: int) -> Time:
-    return Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)

@@ -14,6 +14,7 @@ import numpy as np
 from .arguments import add_options, config_from_options
 from .command import command
 from .progress import progress
+from ..bags.folders import find_bags
 from ..errors import ConfigurationError
 from ..evaluation.tables import format_table
 from ..inference.point_segmenter import PointSegmenter
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..distillation.teachers.classes import id_of_teacher_class, load_class_map
+    from ..distillation.teachers.classes import load_class_map
     from ..distillation.teachers.teacher import make_teacher
     from ..distillation.things.drives import Bridge, BridgeConfig, write_instances
 
     parser = argparse.ArgumentParser(prog='masks_from_lidar', description=__doc__)
-    parser.add_argument('bags', nargs='+', type=Path, help='with sweeps, pictures, calibration')
+    parser.add_argument(
+        'bags', nargs='+', type=Path,
+        help='with sweeps, pictures and calibration, or folders of such bags')
     parser.add_argument('--out', required=True, type=Path, help='folder for the drives')
     parser.add_argument('--model', required=True, type=Path, help='point checkpoint')
     parser.add_argument('--teacher', help='image teacher with classes, as distil extract takes it')
@@ -40,15 +43,14 @@ def main(args: Sequence[str] | None = None) -> int:
     add_options(parser, BridgeConfig)
     options = parser.parse_args(args)
     config = config_from_options(options, BridgeConfig)
-    segment, teacher, ids = PointSegmenter(options.model, options.device), None, None
+    segment, teacher = PointSegmenter(options.model, options.device), None
     if options.teacher:
         class_map = load_class_map(options.class_map) if options.class_map else None
         teacher = make_teacher(options.teacher, options.device, class_map)
         if teacher.class_names is None:
             raise ConfigurationError('teacher', options.teacher, 'a teacher with classes')
-        ids = id_of_teacher_class(teacher.class_names, class_map)
-    for bag in options.bags:
-        bridge = Bridge(bag, segment, config, teacher, ids)
+    for bag in find_bags(options.bags):
+        bridge = Bridge(bag, segment, config, teacher)
         watch = functools.partial(progress, label=bag.stem, unit='sweep', total=len(bridge))
         drive = write_instances(bridge, options.out / bag.stem, str(bag), watch)
         print(f'{drive.folder}: {len(drive)} frames\n{overview(drive)}')

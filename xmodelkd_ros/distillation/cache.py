@@ -109,10 +109,6 @@ class CachedDistillationDrive:
         place = index - int(self._ends[number]) + shard['frames']
         return _frame_from(_read_tensors(path, f'{place:04d}.'), self.view_names)
 
-    def sources(self) -> dict[str, str]:
-        """Return the name and the SHA-256 of the bag that the drive is from."""
-        return self.manifest['source']
-
 
 def open_caches(folders: Iterable[str | Path]) -> list[CachedDistillationDrive]:
     """

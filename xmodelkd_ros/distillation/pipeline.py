@@ -26,17 +26,16 @@ from typing import Any
 
 import yaml
 
-from .bag_sources import choose_drives, find_bags
+from .bag_sources import choose_drives
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
+from .records import FrameSource
 from .student.adaptation import adapt_student
-from .student.dataset import FrameSource
 from .student.exporting import export_onnx, export_program
-from .student.finetune import fine_tune
 from .student.judging import judge
 from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
 from .student.students import FUSED, STUDENT
@@ -124,19 +123,16 @@ class Pipeline:
         bags = list(dict.fromkeys([*self.bags, *self.validation]))
         folders = extract(
             bags, self.out / 'cache', self._teacher(), self.config.extraction,
-            self.config.processes, self._class_map(), watch)
+            self.config.processes, watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
         figures = quality_table({folder.name: read_report(folder) for folder in folders})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
 
-    def _class_map(self) -> Mapping[str, str] | None:
-        path = self.config.class_map
-        return load_class_map(path) if path else None
-
     def _teacher(self) -> NetworkTeacher:
         config = self.config
-        teacher = make_teacher(config.teacher, config.device, self._class_map())
+        class_map = load_class_map(config.class_map) if config.class_map else None
+        teacher = make_teacher(config.teacher, config.device, class_map)
         if not config.adaptation:
             return teacher
         return adapt_once(
@@ -181,9 +177,10 @@ class Pipeline:
                 AnnotatedDrive(drive, Path(folder), ids)
                 for drive, folder in zip(drives, config.labels, strict=True)
             ]
-        fine_tune(
-            drives, self._caches(self.validation), self.out / 'finetune',
-            self.out / 'train' / STUDENT, config.finetuning, True, watch)
+        student = dataclasses.replace(
+            config.finetuning, start=str(self.out / 'train' / STUDENT))
+        distil(
+            drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
 
     def _evaluate(self, watch: Callable[[int, int], None]) -> None:
         scores = judge(
@@ -213,7 +210,7 @@ class Pipeline:
 
     def _lidar_drives(self, bags: Sequence[str]) -> list[LidarDrive]:
         arrays = self.out / 'cache' / 'arrays'
-        return [LidarDrive(drive) for drive in cached_drives(find_bags(bags), arrays)]
+        return [LidarDrive(drive) for drive in cached_drives(bags, arrays)]
 
     def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
         names = read_json(self.out / 'cache' / 'drives.json')

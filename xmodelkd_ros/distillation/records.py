@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Protocol
 
 import numpy as np
 
@@ -71,9 +72,22 @@ class PointViews:
     def __len__(self) -> int:
         return len(self.point)
 
-    def offsets(self, count: int) -> np.ndarray:
-        """Return (count + 1,) int64: the rows of point i are `offsets[i]` to `offsets[i + 1]`."""
-        return np.searchsorted(self.point, np.arange(count + 1))
+    def take(self, rows: np.ndarray) -> PointViews:
+        """Return some rows: their numbers, ascending, or a mask."""
+        probability = None if self.probability is None else self.probability[rows]
+        return PointViews(
+            self.point[rows], self.view[rows], self.depth[rows], self.delay[rows],
+            self.feature[rows], probability, self.names)
+
+    def mean_probability(self, count: int) -> np.ndarray:
+        """Return (count, 16) float32: the mean over the views of each point, else 0."""
+        mean = np.zeros((count, CLASS_COUNT), np.float32)
+        if self.probability is None or len(self) == 0:
+            return mean
+        first = np.flatnonzero(np.diff(self.point, prepend=-1))
+        sums = np.add.reduceat(self.probability.astype(np.float32), first)
+        mean[self.point[first]] = sums / np.diff(first, append=len(self))[:, None]
+        return mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +132,21 @@ class DistillationFrame:
             raise ValueError(f'moving has shape {self.moving.shape} for {count} points')
 
     @property
+    def probability(self) -> np.ndarray:
+        """(N, 16) float32: mean over the views of each point, 0 where there is none."""
+        return self.views.mean_probability(len(self.cloud.points))
+
+    @property
     def points_at_stamp(self) -> np.ndarray:
         """(N, 3) float32: the points where a lidar at rest at the stamp would have seen them."""
         return points_at_stamp(self.cloud, self.motion)
+
+
+class FrameSource(Protocol):
+    """A drive of the cache, or whatever else has frames."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+    def frame(self, index: int) -> DistillationFrame:
+        """Return a frame."""

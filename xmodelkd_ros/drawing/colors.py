@@ -10,6 +10,8 @@ import numpy as np
 from ..labels import PALETTE
 
 _GOLDEN = 0.6180339887498949
+_NEAREST, _FARTHEST = 3.0, 60.0
+"""Depths beyond these have the colours of these, m."""
 _COUNT = 233
 """How many colours there are before they repeat: a Fibonacci number, so the circle closes."""
 
@@ -42,9 +44,8 @@ def track_number(track_id: np.ndarray) -> np.ndarray:
     return _NUMBERS[track_id]
 
 
-def depth_colors(depth: np.ndarray, nearest: float = 3.0, farthest: float = 60.0) -> np.ndarray:
+def depth_colors(depth: np.ndarray) -> np.ndarray:
     """Return colours (M, 3) uint8 of depths (M,), m: red is near, blue far, on a log scale."""
-    span = np.log(farthest / nearest)
-    share = np.log(np.clip(depth, nearest, farthest) / nearest) / span
+    share = np.log(np.clip(depth, _NEAREST, _FARTHEST) / _NEAREST) / np.log(_FARTHEST / _NEAREST)
     level = np.round(255 * (1 - share)).astype(np.uint8)
     return cv2.applyColorMap(level[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .overlay import draw_overlay
 from .text import legend, write
 from .video import stack_pictures
 from ..geometry.projection import project_points
-from ..labels import POINT_CLASSES, SemanticClass
+from ..labels import POINT_CLASSES
 from ..records import Boxes, Frame, Tracks
 
 
@@ -23,23 +23,13 @@ class Panel:
     ----------
     config
         What part of the surroundings is drawn; its width is that of the whole.
-    classes
-        What the legend shows.
-    with_points
-        Whether the points are drawn on the camera pictures too, coloured by class.
 
     """
 
-    def __init__(
-        self,
-        config: BirdsEyeConfig = BirdsEyeConfig(),  # noqa: B008
-        classes: Sequence[SemanticClass] = POINT_CLASSES,
-        with_points: bool = True,
-    ) -> None:
+    def __init__(self, config: BirdsEyeConfig = BirdsEyeConfig()) -> None:  # noqa: B008
         self._width = config.width
         self._birds_eye = BirdsEye(config)
-        self._legend = legend(classes, config.width)
-        self._with_points = with_points
+        self._legend = legend(POINT_CLASSES, config.width)
 
     def draw(
         self,
@@ -80,7 +70,5 @@ class Panel:
         view = frame.views[name]
         rgb = view.picture.rgb
         zoom = max(1, round(self._width / rgb.shape[1]))
-        pairing = None
-        if self._with_points:
-            pairing = project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
+        pairing = project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
         return draw_overlay(rgb, tracks, pairing, label, zoom)

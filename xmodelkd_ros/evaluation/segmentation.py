@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .tables import format_table, Value
-from ..labels import SemanticClass
+from ..labels import channel_table, SemanticClass
 
 
 class ConfusionMatrix:
@@ -29,8 +29,7 @@ class ConfusionMatrix:
     def __init__(self, classes: Sequence[SemanticClass]) -> None:
         self.classes = tuple(classes)
         self.counts = np.zeros((len(self.classes), len(self.classes) + 1), np.int64)
-        self._row_of_id = np.full(65536, len(self.classes), np.int64)
-        self._row_of_id[[c.id for c in self.classes]] = np.arange(len(self.classes))
+        self._row_of_id = channel_table(self.classes, len(self.classes))
 
     def add(self, true: np.ndarray, predicted: np.ndarray) -> None:
         """Count class ids of any one shape, unsigned integers of at most 16 bit."""
@@ -58,12 +57,6 @@ class ConfusionMatrix:
         iou = self.iou
         present = ~np.isnan(iou)
         return float(iou[present].mean()) if present.any() else float('nan')
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the counted elements that are right; NaN where there are none."""
-        total = self.counts.sum()
-        return float(np.trace(self.counts) / total) if total else float('nan')
 
     def table(self) -> str:
         """Return IoU, precision and recall by class as text."""

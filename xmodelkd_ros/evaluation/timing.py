@@ -10,8 +10,6 @@ import time
 
 import numpy as np
 
-from .tables import format_table
-
 
 @dataclasses.dataclass(frozen=True)
 class StageTimes:
@@ -20,18 +18,14 @@ class StageTimes:
 
     Parameters
     ----------
-    count
-        How often the stage has run, in all.
-    p50, p95, p99, longest
-        Percentiles and maximum over the window, ms.
+    p50, p95, p99
+        Percentiles over the window, ms.
 
     """
 
-    count: int
     p50: float
     p95: float
     p99: float
-    longest: float
 
 
 class StageTimer:
@@ -48,7 +42,6 @@ class StageTimer:
     def __init__(self, window: int = 1000) -> None:
         self._window = window
         self._times: dict[str, deque[int]] = {}
-        self._counts: dict[str, int] = {}
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -63,7 +56,6 @@ class StageTimer:
         if times is None:
             times = self._times.setdefault(name, deque(maxlen=self._window))
         times.append(duration)
-        self._counts[name] = self._counts.get(name, 0) + 1
 
     def summary(self) -> dict[str, StageTimes]:
         """Return the times by stage, in the order in which the stages first ran."""
@@ -71,16 +63,4 @@ class StageTimer:
 
     def _summarise(self, name: str) -> StageTimes:
         times = np.array(self._times[name].copy()) / 1e6
-        p50, p95, p99 = np.percentile(times, (50, 95, 99)).tolist()
-        return StageTimes(self._counts[name], p50, p95, p99, float(times.max()))
-
-    def table(self) -> str:
-        """Return the summary as text."""
-        headers = ('stage', 'count', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]', 'max [ms]')
-        rows = [(name, *dataclasses.astuple(times)) for name, times in self.summary().items()]
-        return format_table(headers, rows)
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._times.clear()
-        self._counts.clear()
+        return StageTimes(*np.percentile(times, (50, 95, 99)).tolist())

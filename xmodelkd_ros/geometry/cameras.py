@@ -112,6 +112,13 @@ class Camera:
             width, height, matrix, np.zeros(0), 'plumb_bob', np.eye(3), projection, False
         )
 
+    def check_size(self, width: int, height: int) -> None:
+        """Raise a CalibrationError if a picture is not of the size that the camera is for."""
+        if (self.width, self.height) != (width, height):
+            raise CalibrationError(
+                f'the image is {width} x {height} pixels, '
+                f'camera_info is for {self.width} x {self.height}')
+
     @property
     def matrix(self) -> np.ndarray:
         """(3, 3) matrix that takes the plane z = 1 to pixels: K, or that of P if rectified."""

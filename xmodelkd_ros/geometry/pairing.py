@@ -52,27 +52,3 @@ def sample_bilinear(image: np.ndarray, pairing: Pairing) -> np.ndarray:
     upper = image[top, left] * (1 - share_u) + image[top, right] * share_u
     lower = image[bottom, left] * (1 - share_u) + image[bottom, right] * share_u
     return (upper * (1 - share_v) + lower * share_v).astype(np.float32)
-
-
-def paint_points(id_map: np.ndarray, pairing: Pairing, count: int) -> np.ndarray:
-    """
-    Return the id of the pixel that shows each point.
-
-    Parameters
-    ----------
-    id_map
-        (H, W) uint16, 0 none.
-    pairing
-        Which points the picture shows.
-    count
-        Number of points in the cloud.
-
-    Returns
-    -------
-    np.ndarray
-        (count,) uint16, 0 for points that the picture does not show.
-
-    """
-    painted = np.zeros(count, np.uint16)
-    painted[pairing.index] = sample_nearest(id_map, pairing)
-    return painted

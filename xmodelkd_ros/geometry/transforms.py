@@ -75,35 +75,6 @@ def to_translation_quaternion(transform: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.array(transform[:3, 3], float), _quaternion(transform[:3, :3])
 
 
-def interpolate_pose(stamps: np.ndarray, poses: np.ndarray, stamp: int) -> np.ndarray:
-    """
-    Return the pose at a stamp: linear in translation, spherical in rotation (Shoemake 1985).
-
-    Parameters
-    ----------
-    stamps
-        (M,) int64, ns, increasing.
-    poses
-        (M, 4, 4), fixed_from_moving.
-    stamp
-        ns, within the range of `stamps`.
-
-    Raises
-    ------
-    CalibrationError
-        If `stamp` is outside the range of `stamps`: poses are never extrapolated.
-
-    """
-    if len(stamps) == 0 or not stamps[0] <= stamp <= stamps[-1]:
-        span = f'{stamps[0]} to {stamps[-1]}' if len(stamps) else 'none'
-        raise CalibrationError(f'no pose at stamp {stamp} ns: poses cover {span}')
-    after = int(np.searchsorted(stamps, stamp))
-    if stamps[after] == stamp:
-        return np.array(poses[after], float)
-    share = (stamp - int(stamps[after - 1])) / (int(stamps[after]) - int(stamps[after - 1]))
-    return interpolate(poses[after - 1], poses[after], np.array([share]))[0]
-
-
 def interpolate(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarray:
     """
     Return the poses (K, 4, 4) at the shares (K,) of the way from `start` to `end` (4, 4).

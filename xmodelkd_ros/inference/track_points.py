@@ -18,11 +18,8 @@ from .painting import SUITS
 from ..config import setting
 from ..geometry.pairing import Pairing
 from ..geometry.transforms import transform_points
-from ..labels import THING_CLASSES
+from ..labels import IS_THING
 from ..records import PointLabels, Tracks
-
-_IS_THING = np.zeros(65536, bool)
-_IS_THING[[row.id for row in THING_CLASSES]] = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +150,7 @@ class TrackPoints:
         rows = np.flatnonzero(recent & (self._memory['stamp'] < stamp))
         if not len(rows):
             return self._memory[rows]
-        free = np.flatnonzero(_IS_THING.take(labels.label) & (instance == 0))
+        free = np.flatnonzero(IS_THING.take(labels.label) & (instance == 0))
         places = np.ascontiguousarray(transform_points(pose, points.take(free, 0)).T)
         label, owner = labels.label[free], np.zeros(len(free), np.uint16)
         tracks = self._memory[rows]

@@ -83,9 +83,7 @@ def detections_3d_message(boxes: Boxes, classes: Classes, header: Header) -> Det
     return message
 
 
-def label_info_message(
-    classes: Classes, header: Header, threshold: float = 0.0
-) -> LabelInfo:
+def label_info_message(classes: Classes, header: Header) -> LabelInfo:
     """
     Return the names of the class ids.
 
@@ -95,12 +93,10 @@ def label_info_message(
         Every class that the messages beside this one may hold.
     header
         Stamp and frame of those messages.
-    threshold
-        Score in 0..1 below which nothing is reported.
 
     """
     class_map = [VisionClass(class_id=c.id, class_name=c.name) for c in classes]
-    return LabelInfo(header=header, class_map=class_map, threshold=float(threshold))
+    return LabelInfo(header=header, class_map=class_map)
 
 
 def _names(classes: Classes) -> dict[int, str]:

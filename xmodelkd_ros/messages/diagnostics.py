@@ -31,12 +31,12 @@ def status_message(
     summary
         One line.
     values
-        Key to value, in order; a nested mapping becomes keys joined by '/'.
+        Key to value, in order.
     hardware
         Serial number or device name, where there is one.
 
     """
-    pairs = [KeyValue(key=key, value=_text(value)) for key, value in _flat(values)]
+    pairs = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
     return DiagnosticStatus(
         level=LEVELS[level], name=name, message=summary, hardware_id=hardware, values=pairs
     )
@@ -45,16 +45,6 @@ def status_message(
 def diagnostics_message(statuses: Sequence[DiagnosticStatus], stamp: int) -> DiagnosticArray:
     """Return the statuses of one moment, in ns."""
     return DiagnosticArray(header=header_message(stamp, ''), status=list(statuses))
-
-
-def _flat(values: Mapping[str, object], prefix: str = '') -> list[tuple[str, object]]:
-    flat: list[tuple[str, object]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat += _flat(value, f'{prefix}{key}/')
-        else:
-            flat.append((f'{prefix}{key}', value))
-    return flat
 
 
 def _text(value: object) -> str:

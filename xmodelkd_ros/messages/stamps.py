@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
+from rclpy.clock import ClockType
+from rclpy.time import Time as RosTime
 from std_msgs.msg import Header
 
 from ..errors import MessageError
@@ -19,6 +21,11 @@ def stamp_message(stamp: int) -> Time:
     """Return `stamp`, in ns, as a message."""
     seconds, rest = divmod(int(stamp), NANOSECONDS_PER_SECOND)
     return Time(sec=seconds, nanosec=rest)
+
+
+def ros_time(stamp: int) -> RosTime:
+    """Return `stamp`, in ns, as TF asks for it."""
+    return RosTime(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
 
 
 def header_message(stamp: int, frame: str) -> Header:

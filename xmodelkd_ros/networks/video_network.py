@@ -21,9 +21,7 @@ by two needs: it is trained from scratch, and it runs on two CPU cores beside a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 import torch
 from torch import nn
@@ -32,7 +30,7 @@ from torch.nn import functional as F
 from .video_backbone import ConvNorm, Pyramid, STRIDE
 from .video_decoder import DecoderLayer, gather_cells, perceptron, position_encoding
 from .video_masks import PixelOutput, QueryOutput
-from ..config import from_mapping, setting
+from ..config import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +59,12 @@ class VideoNetwork(nn.Module):
     Parameters
     ----------
     config
-        Shape of the network, as a configuration or as plain values.
+        Shape of the network.
 
     """
 
-    def __init__(self, config: VideoNetworkConfig | Mapping[str, Any]) -> None:
+    def __init__(self, config: VideoNetworkConfig) -> None:
         super().__init__()
-        if not isinstance(config, VideoNetworkConfig):
-            config = from_mapping(VideoNetworkConfig, config, 'network.')
         self.config = config
         width = config.coarse
         self.pyramid = Pyramid(config.widths, config.blocks, config.fine, config.coarse)

@@ -52,8 +52,5 @@ class Calibrations:
         if camera is None:
             camera = camera_from_message(message, self._rectified[name])
             self._models[name] = camera
-        if (camera.width, camera.height) != (width, height):
-            raise CalibrationError(
-                f'the image is {width} x {height} pixels, '
-                f'camera_info is for {camera.width} x {camera.height}')
+        camera.check_size(width, height)
         return camera

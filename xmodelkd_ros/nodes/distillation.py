@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import sys
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
@@ -29,8 +30,9 @@ from .distillation_work import DistillationWork
 from .models import shipped_model
 from .node_main import run_node
 from .parameters import declare_config, refuse_unknown_parameters
+from .working_node import started, WorkingNode
 from ..distillation.pipeline_config import PipelineConfig
-from ..errors import MissingDependencyError, XModelKDError
+from ..errors import MissingDependencyError
 from ..messages.diagnostics import diagnostics_message, status_message
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ PERIOD = 1.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class DistillationNode(LifecycleNode):
+class DistillationNode(WorkingNode):
     """
     Carries a distillation through the states of the node's lifecycle.
 
@@ -51,12 +53,13 @@ class DistillationNode(LifecycleNode):
 
     """
 
+    config: DistillationConfig
+
     def __init__(self) -> None:
         super().__init__('distillation')
         self.config = declare_config(self, DistillationConfig)
         refuse_unknown_parameters(self)
         self.finished = Future()
-        self.failure: XModelKDError | None = None  # Why it could not be configured.
         self._pipeline: Pipeline | None = None
         self._work: DistillationWork | None = None
         self._progress = self.create_publisher(DiagnosticStatus, '~/progress', LATCHED)
@@ -64,18 +67,11 @@ class DistillationNode(LifecycleNode):
         self.create_service(Trigger, '~/cancel', self._cancel)
         self.create_timer(PERIOD, self._tell)
 
-    def on_configure(self, state: LifecycleState) -> Done:
+    def prepare(self) -> None:
         """Check what is given."""
         fields = (field.name for field in dataclasses.fields(PipelineConfig))
-        config = PipelineConfig(**{name: getattr(self.config, name) for name in fields})
-        try:
-            self._pipeline = make_pipeline(config)
-        except XModelKDError as error:
-            self.failure = error
-            if not self.config.autostart:
-                self.get_logger().error(f'cannot be configured: {error}')
-            return Done.FAILURE
-        return Done.SUCCESS
+        self._pipeline = make_pipeline(
+            PipelineConfig(**{name: getattr(self.config, name) for name in fields}))
 
     def on_activate(self, state: LifecycleState) -> Done:
         """Start to work."""
@@ -83,21 +79,6 @@ class DistillationNode(LifecycleNode):
         self._work = DistillationWork(self._pipeline)
         self._work.start()
         return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> Done:
-        """Stop at the next step."""
-        self._stop()
-        return super().on_deactivate(state)
-
-    def on_shutdown(self, state: LifecycleState) -> Done:
-        """Stop, from whatever state."""
-        self._stop()
-        return Done.SUCCESS
-
-    def destroy_node(self) -> None:
-        """Let the work end before the middleware goes."""
-        self._stop()
-        super().destroy_node()
 
     def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._work is not None and self._work.is_alive()
@@ -107,7 +88,8 @@ class DistillationNode(LifecycleNode):
             response.message = f'stops at the next step; {self.config.out} can be gone on with'
         return response
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop at the next step."""
         if self._work is not None:
             self._work.cancel()
             self._work.join()
@@ -131,7 +113,7 @@ class DistillationNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run_node(_started, args)
+    return run_node(functools.partial(started, DistillationNode), args)
 
 
 def make_pipeline(config: PipelineConfig) -> Pipeline:
@@ -149,17 +131,6 @@ def make_pipeline(config: PipelineConfig) -> Pipeline:
     except ModuleNotFoundError as missing:
         raise MissingDependencyError(str(missing.name), 'distil') from missing
     return Pipeline(config, shipped_model('point'))
-
-
-def _started() -> DistillationNode:
-    """Return the node, at work if it is to start by itself."""
-    node = DistillationNode()
-    if node.config.autostart:
-        node.trigger_configure()
-        if node.failure is not None:
-            raise node.failure
-        node.trigger_activate()
-    return node
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ import threading
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError, RCLInvalidROSArgsError, UnknownROSArgsError
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -21,11 +21,7 @@ from .allocator import keep_freed_memory
 from ..errors import XModelKDError
 
 
-def run_node(
-    make_node: Callable[[], Node],
-    args: Sequence[str] | None = None,
-    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
-) -> int:
+def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
     """
     Run a node until it has finished, is interrupted, or fails; return its exit code.
 
@@ -44,16 +40,14 @@ def run_node(
         except (RCLError, RCLInvalidROSArgsError, UnknownROSArgsError) as error:
             print('error: ' + str(error).replace('\n', ' '), file=sys.stderr)
             return XModelKDError.exit_code
-        return _run(make_node, make_executor, interrupted)
+        return _run(make_node, interrupted)
 
 
-def _run(
-    make_node: Callable[[], Node], make_executor: Callable[[], Executor], interrupted: Future
-) -> int:
+def _run(make_node: Callable[[], Node], interrupted: Future) -> int:
     node: Node | None = None
     try:
         node = make_node()
-        _spin(node, make_executor(), interrupted)
+        _spin(node, interrupted)
     except XModelKDError as error:
         get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(str(error))
         return error.exit_code
@@ -66,7 +60,8 @@ def _run(
     return 0
 
 
-def _spin(node: Node, executor: Executor, interrupted: Future) -> None:
+def _spin(node: Node, interrupted: Future) -> None:
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     finished = getattr(node, 'finished', Future())
     interrupted.add_done_callback(lambda _: finished.set_result(None))

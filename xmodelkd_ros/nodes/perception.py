@@ -8,10 +8,11 @@ up frees the memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import gc
 import sys
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 import torch
 
@@ -25,10 +26,10 @@ from .parameters import declare_config, refuse_unknown_parameters
 from .perception_config import CameraConfig, PerceptionConfig
 from .session import Session
 from .transforms import Transforms
-from ..errors import XModelKDError
+from .working_node import started, WorkingNode
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(WorkingNode):
     """
     Carries the parts of the node through the states of its lifecycle.
 
@@ -38,6 +39,8 @@ class PerceptionNode(LifecycleNode):
         If a parameter or the calibration file cannot be used.
 
     """
+
+    config: PerceptionConfig
 
     def __init__(self) -> None:
         super().__init__('perception')
@@ -54,24 +57,16 @@ class PerceptionNode(LifecycleNode):
             {name: camera.offset for name, camera in self._cameras.items()})
         self._models: Models | None = None
         self._session: Session | None = None
-        self.failure: XModelKDError | None = None  # Why it could not be configured.
         self._diagnostics = Diagnostics(
             self, list(self._cameras), self._logbook, self._describe)
 
-    def on_configure(self, state: LifecycleState) -> Done:
+    def prepare(self) -> None:
         """Load the weights."""
-        try:
-            self._models = Models(self.config)
-        except XModelKDError as error:
-            self.failure = error
-            if not self.config.autostart:
-                self.get_logger().error(f'cannot be configured: {error}')
-            return Done.FAILURE
+        self._models = Models(self.config)
         self._transforms = Transforms(
             self, self.config.fixed_frame, self._from_file, self._logbook)
         self._outputs = Outputs(
             self, list(self._cameras), self.config.reliability, self._models)
-        return Done.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> Done:
         """Start to listen and to work."""
@@ -87,11 +82,6 @@ class PerceptionNode(LifecycleNode):
         self.get_logger().info(f'active on {self._models.points.device}, cameras: {cameras}')
         return Done.SUCCESS
 
-    def on_deactivate(self, state: LifecycleState) -> Done:
-        """Stop listening and let the worker end."""
-        self._close_session()
-        return super().on_deactivate(state)
-
     def on_cleanup(self, state: LifecycleState) -> Done:
         """Free the memory of the models."""
         self._outputs.close()
@@ -102,17 +92,8 @@ class PerceptionNode(LifecycleNode):
         torch.cuda.empty_cache()
         return Done.SUCCESS
 
-    def on_shutdown(self, state: LifecycleState) -> Done:
-        """Stop, from whatever state."""
-        self._close_session()
-        return Done.SUCCESS
-
-    def destroy_node(self) -> None:
-        """Let the worker end before the middleware goes."""
-        self._close_session()
-        super().destroy_node()
-
-    def _close_session(self) -> None:
+    def stop(self) -> None:
+        """Stop listening and let the worker end."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -126,19 +107,7 @@ class PerceptionNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run_node(_started, args)
-
-
-def _started() -> PerceptionNode:
-    """Return the node, active if it is to start by itself."""
-    node = PerceptionNode()
-    if not node.config.autostart:
-        return node
-    node.trigger_configure()
-    if node.failure is not None:
-        raise node.failure
-    node.trigger_activate()
-    return node
+    return run_node(functools.partial(started, PerceptionNode), args)
 
 
 if __name__ == '__main__':

@@ -7,13 +7,12 @@ import time
 
 from geometry_msgs.msg import TransformStamped
 import numpy as np
-from rclpy.clock import ClockType
 from rclpy.node import Node
-from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from .logbook import Logbook
 from ..errors import CalibrationError
+from ..messages.stamps import ros_time
 from ..messages.transforms import transform_from_message
 from ..records import MOTION_PERIOD
 
@@ -86,7 +85,7 @@ class Transforms:
         (target_frame, target_stamp), (source_frame, source_stamp) = target, source
         name = f'{target_frame} <- {source_frame}'
         if self._fixed_frame:
-            times = _time(target_stamp), _time(source_stamp)
+            times = ros_time(target_stamp), ros_time(source_stamp)
             found = self._ask(f'{name} through {self._fixed_frame}', patience, lambda: (
                 self._buffer.lookup_transform_full(
                     target_frame, times[0], source_frame, times[1], self._fixed_frame)))
@@ -117,12 +116,12 @@ class Transforms:
         """Return the transform at a stamp, else the latest, else that of the file."""
         name = f'{target} <- {source}'
         found = self._ask(name, None, lambda: (
-            self._buffer.lookup_transform(target, source, _time(stamp))))
+            self._buffer.lookup_transform(target, source, ros_time(stamp))))
         if found is not None:
             return found
         by_file = self._from_file(target, source)
         found = self._ask(name, patience if by_file is None else None, lambda: (
-            self._buffer.lookup_transform(target, source, _time(0))))
+            self._buffer.lookup_transform(target, source, ros_time(0))))
         found = by_file if found is None else found
         if found is None:
             raise CalibrationError(f'no transform {name} in TF or a calibration file')
@@ -148,10 +147,6 @@ class Transforms:
     def _from_file(self, target: str, source: str) -> np.ndarray | None:
         try:
             return transform_from_message(
-                self._fallback.lookup_transform(target, source, _time(0)))
+                self._fallback.lookup_transform(target, source, ros_time(0)))
         except TransformException:
             return None
-
-
-def _time(stamp: int) -> Time:
-    return Time(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)

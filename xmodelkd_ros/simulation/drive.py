@@ -207,16 +207,3 @@ class Drive:
             traffic.mesh(k, along[k], places[k], heights[k])
             for k in np.flatnonzero(wanted).tolist()
         ))
-
-
-def simulate(config: SimulationConfig) -> Iterator[Frame]:
-    """
-    Yield the frames of a drive.
-
-    Parameters
-    ----------
-    config
-        What to simulate; the same configuration gives the same drive.
-
-    """
-    return Drive(config).frames()

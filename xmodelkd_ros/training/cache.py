@@ -32,6 +32,7 @@ import shutil
 
 import numpy as np
 
+from ..bags.folders import find_bags
 from ..errors import BagError
 from ..records import Cloud, Frame, Picture
 
@@ -147,8 +148,8 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
     Parameters
     ----------
     sources
-        Bags, folders of the cache itself, or JSON files of YouTube-VIS or OVIS, whose videos
-        are drives of their own, reduced to `VIDEO_SIDE`.
+        Bags, folders of bags, folders of the cache itself, or JSON files of YouTube-VIS or OVIS,
+        whose videos are drives of their own, reduced to `VIDEO_SIDE`.
     cache
         Where the cache is.
 
@@ -160,7 +161,7 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
     """
     drives: list[CachedDrive] = []
     for source in map(Path, sources):
-        found = _videos(source) if source.suffix == '.json' else [_cached_drive(source, cache)]
+        found = _videos(source) if source.suffix == '.json' else _cached(source, cache)
         if not found or not all(map(len, found)):
             raise BagError(f'{source} has no frames')
         drives += found
@@ -173,11 +174,13 @@ def _videos(source: Path) -> Sequence[CachedDrive]:
     return open_collection(source, longest=VIDEO_SIDE).videos
 
 
-def _cached_drive(source: Path, cache: Path) -> CachedDrive:
+def _cached(source: Path, cache: Path) -> Sequence[CachedDrive]:
     if (source / _INDEX).is_file():
-        return open_drive(source)
-    if not source.exists():
-        raise BagError(f'{source}: there is no such bag')
+        return [open_drive(source)]
+    return [_cached_bag(bag, cache) for bag in find_bags([source])]
+
+
+def _cached_bag(source: Path, cache: Path) -> CachedDrive:
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
     if (folder / _INDEX).is_file():
         return open_drive(folder)

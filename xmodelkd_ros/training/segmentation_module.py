@@ -13,35 +13,23 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point.losses import IGNORED
+from .run_config import RunConfig
 from .trainer import adamw
+from ..config import setting
 from ..labels import SemanticClass
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimisation:
-    """
-    What the module needs to know of the configuration.
+class SegmentationTrainingConfig:
+    """What a training of a point network and one of an image teacher both have."""
 
-    Parameters
-    ----------
-    rate
-        Peak learning rate.
-    decay
-        Weight decay.
-    warm_up
-        Steps of the warm-up.
-    lovasz
-        Share of the Lovasz-softmax in the loss.
-    lovasz_points
-        Points that the Lovasz-softmax sees in a step.
-
-    """
-
-    rate: float
-    decay: float
-    warm_up: int
-    lovasz: float
-    lovasz_points: int
+    run: RunConfig = setting(RunConfig(), 'The run.')
+    batch: int = setting(2, 'Sweeps or pictures in a step, on each device.', low=1)
+    validate_every: int = setting(4, 'Validate on every n-th of them.', low=1)
+    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
+    decay: float = setting(0.02, 'Weight decay.', low=0)
+    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)
+    lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -56,7 +44,7 @@ class SegmentationModule(lightning.LightningModule):
         Its output channels.
     weight
         (C,) of the classes in the cross-entropy.
-    optimisation
+    config
         Learning rate and losses.
 
     """
@@ -68,10 +56,10 @@ class SegmentationModule(lightning.LightningModule):
         network: nn.Module,
         classes: Sequence[SemanticClass],
         weight: Tensor,
-        optimisation: Optimisation,
+        config: SegmentationTrainingConfig,
     ) -> None:
         super().__init__()
-        self.network, self.classes, self.optimisation = network, classes, optimisation
+        self.network, self.classes, self.config = network, classes, config
         self.register_buffer('weight', weight)
         self.confusion = MulticlassConfusionMatrix(len(classes), ignore_index=IGNORED)
 
@@ -81,7 +69,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; biases, norms and PReLUs do not decay."""
-        how = self.optimisation
+        how = self.config
         return adamw(self.network, how.rate, how.decay, how.warm_up, self.trainer)
 
     def summary(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from .run_config import RunConfig
 from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.environment import write_environment
+from ..inference.devices import compute_dtype, select_device
 
 try:
     import pytorch_lightning as lightning
@@ -127,6 +128,16 @@ def adamw(
     return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
 
 
+def log_losses(
+    module: lightning.LightningModule, losses: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Log the losses of a training step and their sum, and return that."""
+    total = torch.stack(list(losses.values())).sum()
+    module.log_dict({f'train/{name}': value for name, value in losses.items()})
+    module.log('train/loss', total, prog_bar=True)
+    return total
+
+
 class _Watched(Callback):
     """Tell somebody how many steps are done, and of how many."""
 
@@ -188,7 +199,5 @@ def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Tr
 def _precision(name: str) -> str:
     if name != 'auto':
         return name
-    if torch.cuda.is_available():
-        return 'bf16-mixed' if torch.cuda.is_bf16_supported() else '16-mixed'
-    fast = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)()
-    return 'bf16-mixed' if fast else '32-true'
+    names = {torch.bfloat16: 'bf16-mixed', torch.float16: '16-mixed', torch.float32: '32-true'}
+    return names[compute_dtype(select_device('auto'))]

@@ -41,8 +41,6 @@ class DrivePlan:
         Poses of its sweeps, and where they are from: 'tf', 'kiss-icp' or 'none'.
     keyframes
         (K,) indices of sweeps.
-    ids
-        (C,) our id of each class of the teacher, None of one without classes.
     identity
         What the folder belongs to, as plain values: the content of plan.json.
 
@@ -55,7 +53,6 @@ class DrivePlan:
     trajectory: Trajectory
     odometry: str
     keyframes: np.ndarray
-    ids: np.ndarray | None
     identity: Mapping[str, Any]
 
     @property
@@ -65,7 +62,7 @@ class DrivePlan:
 
 
 def plan_drive(
-    source: Path, out: Path, teacher: Teacher, ids: np.ndarray | None, config: ExtractionConfig
+    source: Path, out: Path, teacher: Teacher, config: ExtractionConfig
 ) -> DrivePlan:
     """
     Plan a drive, or read the plan that an earlier run made.
@@ -86,7 +83,7 @@ def plan_drive(
         'source': {'name': source.name, 'sha256': sha256},
         'teacher': {'name': teacher.name, 'sha256': teacher.sha256},
         'class_names': None if teacher.class_names is None else list(teacher.class_names),
-        'class_ids': None if ids is None else ids.tolist(),
+        'class_ids': None if teacher.class_ids is None else teacher.class_ids.tolist(),
         'feature_size': min(teacher.feature_size, config.features or teacher.feature_size),
         'calibration': survey.calibration,
         'config': _plain(to_mapping(config)),
@@ -106,7 +103,7 @@ def plan_drive(
         write_json(folder / PLAN, found)
     keyframes = choose_keyframes(trajectory, config.distance, config.angle)
     return DrivePlan(
-        source, folder, config, survey, trajectory, odometry, keyframes, ids, found)
+        source, folder, config, survey, trajectory, odometry, keyframes, found)
 
 
 _NAMES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
@@ -23,7 +23,6 @@ from .quality import REPORT, write_report
 from ..cache import CachedDistillationDrive, MANIFEST, shard_file, shard_length
 from ..cache_files import hash_file, write_json
 from ..student.pieces import missing_pieces, Piece
-from ..teachers.classes import id_of_teacher_class
 from ..teachers.teacher import Teacher
 from ...errors import CacheError, ConfigurationError
 
@@ -42,7 +41,6 @@ def extract(
     teacher: Teacher,
     config: ExtractionConfig = ExtractionConfig(),  # noqa: B008
     processes: int = 1,
-    class_map: Mapping[str, str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Path]:
     """
@@ -60,8 +58,6 @@ def extract(
         What to extract.
     processes
         How many work at the same time, on several drives or parts of one.
-    class_map
-        Our class name by the teacher's, see `teachers.classes.id_of_teacher_class`.
     progress
         Told how far it is, a few times a second.
 
@@ -77,12 +73,10 @@ def extract(
     CacheError
         If a drive's folder belongs to something else, is damaged, or cannot be written.
     ConfigurationError
-        If the teacher has classes that are not known, or cannot be sent to other processes.
+        If the teacher cannot be sent to other processes.
 
     """
-    names = teacher.class_names
-    ids = None if names is None else id_of_teacher_class(names, class_map)
-    plans = [plan_drive(Path(source), Path(out), teacher, ids, config) for source in sources]
+    plans = [plan_drive(Path(source), Path(out), teacher, config) for source in sources]
     pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
     _remove_partial(pending)
     pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]

@@ -71,7 +71,7 @@ class Lookout:
             points = points_at_stamp(frame.cloud, motion)
             yield Sighting(
                 number, frame, points, motion, int(trajectory.segment[index]),
-                _ask(teacher, frame, self._plan.ids, mixing),
+                _ask(teacher, frame, mixing),
                 RangeCells(points, self._plan.config.moving))
 
     def _placed(self, frame: Frame, index: int) -> Frame:
@@ -94,11 +94,11 @@ class Lookout:
 
 
 def _ask(
-    teacher: Teacher, frame: Frame, ids: np.ndarray | None, mixing: np.ndarray | None
+    teacher: Teacher, frame: Frame, mixing: np.ndarray | None
 ) -> dict[str, Answer]:
     pictures = {name: view.picture.rgb for name, view in frame.views.items()}
     outputs = teacher(list(pictures.values())) if pictures else []
     return {
-        name: Answer(output, rgb.shape[:2], ids, mixing)
+        name: Answer(output, rgb.shape[:2], teacher.class_ids, mixing)
         for (name, rgb), output in zip(pictures.items(), outputs, strict=True)
     }

@@ -22,10 +22,10 @@ from ..records import CLASS_COUNT, DistillationFrame, PointViews
 from ...geometry.pairing import Pairing
 from ...geometry.projection import project_points
 from ...geometry.transforms import invert, transform_points
-from ...labels import ALL_CLASSES
+from ...labels import IS_THING
 from ...records import View
 
-_CAN_MOVE = np.array([c.is_thing for c in ALL_CLASSES[1:]])
+_CAN_MOVE = IS_THING[1:CLASS_COUNT + 1].astype(np.float32)
 
 
 def view_names(cameras: tuple[str, ...], instants: tuple[int, ...]) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _can_move(seen: list[PointViews], count: int) -> np.ndarray:
     can_move = np.zeros(count, bool)
     for rows in seen:
         if rows.probability is not None:
-            can_move[rows.point] |= rows.probability @ _CAN_MOVE.astype(np.float32) > 0.5
+            can_move[rows.point] |= rows.probability @ _CAN_MOVE > 0.5
     return can_move
 
 

@@ -94,7 +94,7 @@ class ClipTeacher:
                 query = filter_clip(said, cells, truth, self._config)
             clips.append(truth)
             queries.append(query)
-        joined = stack_targets([part for truth in clips for part in unstacked(truth)])
+        joined = stack_targets([part for truth in clips for part in truth.unstacked()])
         count = joined.channel.shape[1]
         padded = [F.pad(q, (0, count - q.shape[1]), value=-1) for q in queries]
         return Lesson(clip, pixels, torch.cat(padded)), joined
@@ -158,7 +158,7 @@ def invent_targets(
         id_maps(masks[:, believed], score[believed]), channel[believed].cpu().numpy(),
         STRIDE // finer, min_area,
     )
-    stacked = on_device(stack_targets(targets), masks.device)
+    stacked = stack_targets(targets).to(masks.device)
     unsure = F.max_pool2d(masks[:, doubted].any(1).float(), finer) > 0
     stacked = dataclasses.replace(stacked, ignored=stacked.ignored | unsure)
     names = F.pad(believed, (1, 0), value=-1)  # identity 0 is padding
@@ -191,22 +191,3 @@ def painted_targets(
             class_of_id[instance], instance, THING_CLASSES, min_area, mask_stride=stride)
         for instance in pixels
     ]
-
-
-def unstacked(targets: InstanceTargets) -> list[InstanceTargets]:
-    """Return the targets of each image, without padding."""
-    fields = [field.name for field in dataclasses.fields(InstanceTargets)]
-    found = []
-    for image, known in enumerate(targets.channel >= 0):
-        values = {name: getattr(targets, name)[image] for name in fields}
-        found.append(InstanceTargets(**{
-            name: value if name in ('ignored', 'label') else value[known]
-            for name, value in values.items()
-        }))
-    return found
-
-
-def on_device(targets: InstanceTargets, device: torch.device) -> InstanceTargets:
-    """Return targets on a device."""
-    fields = dataclasses.fields(InstanceTargets)
-    return InstanceTargets(**{f.name: getattr(targets, f.name).to(device) for f in fields})

@@ -18,6 +18,7 @@ from ...networks.clip_output import take
 from ...networks.video_masks import mask_logits, PixelOutput, QueryOutput, select_queries
 from ...training.clip.losses import coarse_cells
 from ...training.clip.query_matching import pair_cost
+from ...training.trainer import log_losses
 from ...training.video.clips import ClipBatch
 from ...training.video.module import VideoTrainingModule
 from ...training.video.targets import InstanceTargets
@@ -60,10 +61,7 @@ class OokdTrainingModule(VideoTrainingModule):
             peaks = select_queries(queries, 0, queries.peak.shape[1] - starts.shape[1])
             with torch.autocast(self.device.type, enabled=False):
                 losses |= self._distil(peaks, pixels, lesson, batch.targets)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict({f'train/{name}': value for name, value in losses.items()})
-        self.log('train/loss', total, prog_bar=True)
-        return total
+        return log_losses(self, losses)
 
     def _distil(
         self, student: QueryOutput, pixels: PixelOutput, lesson: Lesson, targets: InstanceTargets

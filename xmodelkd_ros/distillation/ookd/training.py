@@ -24,7 +24,20 @@ def train_ookd(
     resume: bool = False,
 ) -> Path:
     """
-    Train the student; parameters and result as of `train_video`.
+    Train the student on labelled drives, and on those without labels that the configuration names.
+
+    Parameters
+    ----------
+    drives, validation
+        Bags with true labels and instances, or folders of the array cache.
+    out
+        Folder for the log, the states to resume from, and the best checkpoint.
+    config
+        What is trained, and how the run goes.
+    cache
+        Folder of the array cache.
+    resume
+        Go on from where the last run in `out` stopped.
 
     Returns
     -------

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
+from .looks import open_student, project_cloud
 from ...errors import CheckpointError, ConfigurationError
-from ...inference.devices import autocast, select_device
-from ...networks.checkpoint import halves, load_checkpoint, load_config, save_checkpoint
+from ...inference.devices import autocast
+from ...networks.checkpoint import halves, load_checkpoint, save_checkpoint
 from ...networks.norm_adaptation import adapt_norms, batch_norms
-from ...networks.point_network import open_point_network
-from ...networks.point_projection import RangeProjection, RangeViewConfig
 from ...records import Cloud
 
 
@@ -49,19 +48,15 @@ def adapt_student(
         If there is no sweep.
 
     """
-    checkpoint, place, count = load_checkpoint(path, 'point'), select_device(device), 0
-    network = open_point_network(checkpoint, path)
-    network.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    projection = RangeProjection(load_config(RangeViewConfig, checkpoint.preprocessing, path))
+    (checkpoint, network, projection), count = open_student(path, device), 0
+    place = network.classify.weight.device
 
     def look() -> None:
         nonlocal count
         with torch.inference_mode(), autocast(place):
             for cloud in sweeps:
-                points, strength = torch.from_numpy(cloud.points), cloud.intensity
-                finite = points.isfinite().all(1)
-                given = None if strength is None else torch.from_numpy(strength)[finite]
-                network.cells(projection(points[finite], given).image[None].to(place))
+                seen, _ = project_cloud(projection, cloud)
+                network.cells(seen.image[None].to(place))
                 count += 1
 
     adapt_norms(batch_norms(network), look, share)

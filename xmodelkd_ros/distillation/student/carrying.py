@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import dataclasses
-from typing import Protocol
 
 import numpy as np
 
-from ..records import CLASS_COUNT, DistillationFrame
+from ..records import CLASS_COUNT, DistillationFrame, FrameSource
 from ...config import setting
 from ...geometry.transforms import transform_points
 
@@ -30,16 +29,6 @@ class CarryConfig:
     voxels: tuple[float, ...] = setting(
         (0.2, 0.5), 'Sizes of the voxels; a point takes the first of these that has votes.',
         unit='m', low=0.01, high=100.0)
-
-
-class FrameSource(Protocol):
-    """A drive of the cache, or whatever else has frames."""
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-
-    def frame(self, index: int) -> DistillationFrame:
-        """Return a frame."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,19 +84,7 @@ def carry(
 
 def own_labels(frame: DistillationFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return label (N,) uint16 and confidence (N,) float32 by the votes of the own views."""
-    return labels_from_votes(point_probabilities(frame))
-
-
-def point_probabilities(frame: DistillationFrame) -> np.ndarray:
-    """Return (N, 16) float32: a frame's probabilities, mean over each point's views, else 0."""
-    count, views = len(frame.cloud.points), frame.views
-    mean = np.zeros((count, CLASS_COUNT), np.float32)
-    if views.probability is None or len(views) == 0:
-        return mean
-    first = np.flatnonzero(np.diff(views.point, prepend=-1))
-    sums = np.add.reduceat(views.probability.astype(np.float32), first)
-    mean[views.point[first]] = sums / np.diff(first, append=len(views))[:, None]
-    return mean
+    return labels_from_votes(frame.probability)
 
 
 def vote_maps(drive: FrameSource, config: CarryConfig) -> dict[float, VoteMap]:
@@ -117,7 +94,7 @@ def vote_maps(drive: FrameSource, config: CarryConfig) -> dict[float, VoteMap]:
         frame = drive.frame(index)
         if frame.fixed_from_lidar is None:
             continue
-        votes = point_probabilities(frame)
+        votes = frame.probability
         at_rest = votes.any(1) & _is_static(frame)
         for size in config.voxels:
             key = voxel_keys(frame, size)[at_rest]
@@ -127,7 +104,7 @@ def vote_maps(drive: FrameSource, config: CarryConfig) -> dict[float, VoteMap]:
 
 def read_votes(frame: DistillationFrame, maps: dict[float, VoteMap]) -> np.ndarray:
     """Return the votes (N, 16) float32 for a frame's points; zeros where there are none."""
-    own = point_probabilities(frame)
+    own = frame.probability
     if frame.fixed_from_lidar is None:
         return own
     votes, static = np.zeros_like(own), _is_static(frame)

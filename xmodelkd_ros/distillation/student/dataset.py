@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,21 +19,11 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info, IterableDatas
 
 from .batches import collate, DistillationBatch
 from .samples import SampleMaker
-from ..records import DistillationFrame
+from ..records import FrameSource
 from ...inference.point_segmenter import PointSegmenter
 
 _SHARED = 8
 """Where a slot's share would hold fewer sweeps than this, every slot takes all of them."""
-
-
-class FrameSource(Protocol):
-    """A drive of the cache, or whatever else has frames."""
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-
-    def frame(self, index: int) -> DistillationFrame:
-        """Return a frame."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .looks import project_cloud
 from .students import load_student
 from ...errors import ConfigurationError, MissingDependencyError
 from ...networks.point_network import PointNetwork
@@ -121,7 +122,8 @@ def compare(
     projection = RangeProjection(view)
     points, largest, changed = 0, 0.0, 0
     for cloud in clouds:
-        given = _inputs(projection, cloud)
+        seen, _ = project_cloud(projection, cloud)
+        given = seen.image[None], seen.cell, seen.features
         with torch.inference_mode():
             expected, found = network(*given), program(*given)
         points += expected.shape[1]
@@ -142,15 +144,6 @@ def _example(view: RangeViewConfig) -> tuple[Tensor, Tensor, Tensor]:
     seen = RangeProjection(view)(ring, torch.zeros(2))
     repeated = seen.features.new_zeros(POINT_FEATURES, 16)
     return seen.image[None], seen.cell[:1].repeat(16), repeated
-
-
-def _inputs(projection: RangeProjection, cloud: Cloud) -> tuple[Tensor, Tensor, Tensor]:
-    finite = np.isfinite(cloud.points).all(1)
-    strength = None
-    if cloud.intensity is not None:
-        strength = torch.from_numpy(cloud.intensity[finite])
-    seen = projection(torch.from_numpy(cloud.points[finite]), strength)
-    return seen.image[None], seen.cell, seen.features
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:

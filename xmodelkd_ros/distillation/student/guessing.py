@@ -16,19 +16,16 @@ import re
 
 import numpy as np
 
-from .carrying import CarryConfig, labels_from_votes, point_probabilities, read_votes, vote_maps
-from .dataset import FrameSource
-from ..records import DistillationFrame, PointViews
+from .carrying import CarryConfig, labels_from_votes, read_votes, vote_maps
+from ..records import DistillationFrame, FrameSource
 from ...config import setting
 from ...evaluation.street_classes import STREET_FROM_ID
 from ...inference.point_segmenter import PointSegmenter
-from ...labels import ALL_CLASSES, SKY
+from ...labels import IS_THING, SKY
 from ...records import PointLabels
 
 _OTHER_INSTANT = re.compile(r'[+-]\d+$')
 """End of the name of a view, see `point_views.view_names`."""
-
-_CAN_MOVE = np.array([row.is_thing for row in ALL_CLASSES])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +65,10 @@ def guess_labels(
     maps = vote_maps(drive, config.carry) if config.carried else {}
     for index in range(len(drive)):
         frame = drive.frame(index)
-        label, confidence = labels_from_votes(point_probabilities(_of_own_instant(frame)))
+        label, confidence = labels_from_votes(_of_own_instant(frame).probability)
         if maps:
             carried, sure = labels_from_votes(read_votes(frame, maps))
-            heard = (label == 0) & ~_CAN_MOVE[carried]
+            heard = (label == 0) & ~IS_THING[carried]
             label, confidence = np.where(heard, carried, label), np.where(heard, sure, confidence)
         said = None
         if student is not None:
@@ -109,8 +106,4 @@ def _of_own_instant(frame: DistillationFrame) -> DistillationFrame:
     """Return the frame with the views of its own pictures only."""
     views = frame.views
     own = np.array([_OTHER_INSTANT.search(name) is None for name in views.names], bool)
-    kept = own[views.view]
-    probability = None if views.probability is None else views.probability[kept]
-    return dataclasses.replace(frame, views=PointViews(
-        views.point[kept], views.view[kept], views.depth[kept], views.delay[kept],
-        views.feature[kept], probability, views.names))
+    return dataclasses.replace(frame, views=views.take(own[views.view]))

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import FrameSource
+from .looks import open_student, project_cloud
+from ..records import FrameSource
 from ...config import setting, to_mapping
 from ...errors import ConfigurationError
-from ...inference.devices import autocast, select_device
-from ...labels import SemanticClass
-from ...networks.checkpoint import halves, load_checkpoint, load_config, save_checkpoint
-from ...networks.point_network import open_point_network, PointNetwork
-from ...networks.point_projection import RangeProjection, RangeViewConfig
+from ...inference.devices import autocast
+from ...labels import channel_table, SemanticClass
+from ...networks.checkpoint import halves, save_checkpoint
+from ...networks.point_network import PointNetwork
+from ...networks.point_projection import RangeProjection
 from ...records import Cloud
 from ...training.point.losses import IGNORED, point_loss
 
@@ -103,13 +104,10 @@ def train_head(
         If no sweep has a label.
 
     """
-    checkpoint, place = load_checkpoint(start, 'point'), select_device(device)
-    network = open_point_network(checkpoint, start)
-    network.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    view = load_config(RangeViewConfig, checkpoint.preprocessing, start)
+    checkpoint, network, projection = open_student(start, device)
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
-    samples = look_once(network, view, checkpoint.classes, drives, config.points, rng)
+    samples = look_once(network, projection, checkpoint.classes, drives, config.points, rng)
     if not samples:
         raise ConfigurationError('drives', len(drives), 'sweeps with labels, there are none')
     _optimise(network, samples, config, rng, watch)
@@ -121,16 +119,14 @@ def train_head(
 
 def look_once(
     network: PointNetwork,
-    view: RangeViewConfig,
+    projection: RangeProjection,
     classes: Sequence[SemanticClass],
     drives: Sequence[FrameSource],
     points: int,
     rng: np.random.Generator,
 ) -> list[BodySample]:
     """Return a sample of each labelled sweep and of its mirror image."""
-    projection, target_of_id = RangeProjection(view), np.full(65536, IGNORED, np.int64)
-    target_of_id[[row.id for row in classes]] = np.arange(len(classes))
-    found = []
+    target_of_id, found = channel_table(classes, IGNORED), []
     for drive in drives:
         for index in range(len(drive)):
             cloud = drive.frame(index).cloud
@@ -148,10 +144,8 @@ def _look(
     target: np.ndarray, points: int, rng: np.random.Generator,
 ) -> BodySample:
     """Return a sample of a sweep; `side` -1 mirrors it."""
-    kept = np.flatnonzero(np.isfinite(cloud.points).all(1))
-    places = cloud.points[kept] * np.array([1, side, 1], np.float32)
-    strength = None if cloud.intensity is None else torch.from_numpy(cloud.intensity[kept])
-    seen = projection(torch.from_numpy(places), strength)
+    mirrored = cloud.points * np.array([1, side, 1], np.float32)
+    seen, kept = project_cloud(projection, dataclasses.replace(cloud, points=mirrored))
     known = np.flatnonzero(seen.inside.numpy() & (target[kept] != IGNORED))
     drawn = np.sort(rng.choice(known, min(len(known), points), replace=False))
     rows, place = torch.from_numpy(drawn), network.classify.weight.device

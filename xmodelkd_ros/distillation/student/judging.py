@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .carrying import own_labels
-from .dataset import FrameSource
-from ..records import DistillationFrame
+from ..records import DistillationFrame, FrameSource
 from ...drawing.birds_eye import BirdsEye, BirdsEyeConfig
 from ...drawing.text import legend, write
 from ...drawing.video import save_picture

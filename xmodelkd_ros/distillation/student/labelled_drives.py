@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from .dataset import FrameSource
 from ..extraction.point_views import no_views
-from ..records import DistillationFrame
+from ..records import DistillationFrame, FrameSource
 from ...errors import ConfigurationError, MessageError
 from ...labels import ID_BY_NAME, ID_FROM_RAW
 from ...training.cache import CachedDrive

@@ -25,7 +25,7 @@ from ...networks.fusion import FusionEncoder
 from ...networks.point_network import PointNetwork
 from ...training.point.losses import IGNORED, lovasz_softmax
 from ...training.segmentation_module import log_iou
-from ...training.trainer import adamw, progress
+from ...training.trainer import adamw, log_losses, progress
 
 EMBEDDING = 32
 
@@ -125,10 +125,7 @@ class DistillationModule(lightning.LightningModule):
             terms['distance'] = self.config.losses.distance * near
         if self.config.mode == 'xmodelkd':
             terms |= self._fused_terms(hidden, logits, batch)
-        total = torch.stack(list(terms.values())).sum()
-        self.log_dict({f'train/{name}': term for name, term in terms.items()})
-        self.log('train/loss', total, prog_bar=True)
-        return total
+        return log_losses(self, terms)
 
     def _labels(self, logits: Tensor, batch: DistillationBatch, guess: float) -> Tensor:
         """Return cross-entropy and Lovasz-softmax over what is true or guessed."""

@@ -34,18 +34,11 @@ def vote(
         counts against every class, as a point is never sky.
 
     """
-    channel, confidence = np.full(count, -1, np.int64), np.zeros(count, np.float32)
-    if views.probability is None or not len(views):
-        return channel, confidence
-    first = np.flatnonzero(np.diff(views.point, prepend=-1))
-    rows = np.diff(first, append=len(views))
-    said = np.add.reduceat(views.probability.astype(np.float32), first) / rows[:, None]
+    said = views.mean_probability(count)
     known = said[:, [row.id - 1 for row in classes if row.id != SKY.id]]
-    seen = views.point[first]
     best = known.argmax(1)
-    confidence[seen] = known[np.arange(len(seen)), best]
-    channel[seen] = np.where(confidence[seen] > 0, best, -1)
-    return channel, confidence
+    confidence = known[np.arange(count), best]
+    return np.where(confidence > 0, best, -1), confidence
 
 
 def trust(confidence: np.ndarray, floor: float) -> np.ndarray:

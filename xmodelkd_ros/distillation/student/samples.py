@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from .batches import DistillationBatch
 from .pseudo_labels import trust, vote
 from ..extraction.point_views import no_views
 from ..records import DistillationFrame, PointViews
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...networks.fusion import SAID, Views
 from ...networks.point_projection import RangeProjection, RangeViewConfig
 from ...records import PointLabels
@@ -51,8 +52,7 @@ class SampleMaker:
     ) -> None:
         self.projection, self.classes, self.floor = RangeProjection(view), tuple(classes), floor
         self.augmentation, self.points, self.views = augmentation, points, views
-        self._target_of_id = np.full(65536, IGNORED, np.int64)
-        self._target_of_id[[c.id for c in classes]] = np.arange(len(classes))
+        self._target_of_id = channel_table(classes, IGNORED)
 
     def __call__(
         self,
@@ -171,10 +171,7 @@ def select_views(views: PointViews, kept: np.ndarray, count: int) -> PointViews:
     place[kept] = np.arange(len(kept), dtype=np.int32)
     point = place[views.point]
     rows = np.flatnonzero(point >= 0)
-    probability = None if views.probability is None else views.probability[rows]
-    return PointViews(
-        point[rows], views.view[rows], views.depth[rows], views.delay[rows], views.feature[rows],
-        probability, views.names)
+    return dataclasses.replace(views.take(rows), point=point[rows])
 
 
 def as_tensors(views: PointViews) -> Views:

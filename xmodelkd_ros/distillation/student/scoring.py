@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .dataset import CheckedSweeps, FrameSource
+from .dataset import CheckedSweeps
 from .samples import SampleMaker
 from .students import load_student
+from ..records import FrameSource
 from ...evaluation.segmentation import ConfusionMatrix
 from ...inference.devices import autocast, select_device
 

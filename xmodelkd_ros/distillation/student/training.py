@@ -15,11 +15,12 @@ from torch.utils.data import DataLoader
 import yaml
 
 from .config import DistillConfig
-from .dataset import CheckedSweeps, DistillationDataset, FrameSource, Place, StepLoader
+from .dataset import CheckedSweeps, DistillationDataset, Place, StepLoader
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
 from .students import load_start, make_image, save_student, STUDENT
+from ..records import FrameSource
 from ..teachers.network_teacher import NetworkTeacher
 from ...config import to_mapping
 from ...errors import ConfigurationError

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .classes import id_of_teacher_class
 from .teacher import make_teacher
 from ...errors import ConfigurationError
 from ...evaluation.segmentation import ConfusionMatrix
@@ -47,9 +46,9 @@ def evaluate_teacher(
 
     """
     teacher = make_teacher(str(model), device)
-    if teacher.class_names is None:
+    if teacher.class_ids is None:
         raise ConfigurationError('model', model, 'a teacher with classes')
-    ids, confusion = id_of_teacher_class(teacher.class_names), ConfusionMatrix(ALL_CLASSES[1:])
+    ids, confusion = teacher.class_ids, ConfusionMatrix(ALL_CLASSES[1:])
     samples = PictureDataset(cached_drives(drives, cache), ALL_CLASSES[1:], every=_EVERY)
     for index in tqdm(range(len(samples)), desc='pictures', unit='picture', disable=None):
         picture = samples.picture(index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -15,6 +15,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+from .classes import id_of_teacher_class
 from ...errors import ConfigurationError
 from ...inference.devices import autocast
 from ...networks.espnetv2 import DEVIATION, MEAN
@@ -95,11 +96,15 @@ class NetworkTeacher:
         Whether they also see mirror images.
     device
         Where to compute.
+    class_map
+        Our class name by the networks', see `classes.id_of_teacher_class`.
 
     Attributes
     ----------
     class_names : tuple of str or None
         Row c is the name of logit c.
+    class_ids : np.ndarray or None
+        (C,) uint16 our id of each class.
     feature_size : int
         Number of features.
 
@@ -112,12 +117,16 @@ class NetworkTeacher:
         scales: Sequence[float],
         flip: bool,
         device: torch.device,
+        class_map: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self.networks, self.device = name, tuple(networks), device
         self.scales, self.mirrors = tuple(scales), (False, True) if flip else (False,)
         self.class_names = self.networks[0].class_names
         if any(n.class_names != self.class_names for n in self.networks):
             raise ConfigurationError('teacher', name, 'networks with the same classes')
+        self.class_ids = None
+        if self.class_names is not None:
+            self.class_ids = id_of_teacher_class(self.class_names, class_map)
         for network in self.networks:
             module = network.module.requires_grad_(False)
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -21,7 +21,6 @@ from typing import Protocol
 
 import numpy as np
 
-from .classes import id_of_teacher_class
 from .network_teacher import NetworkTeacher, TeacherOutput
 from ...errors import ConfigurationError
 from ...inference.devices import select_device
@@ -54,6 +53,8 @@ class Teacher(Protocol):
         Identity of weights, preprocessing and adaptation, hexadecimal.
     class_names : tuple of str or None
         Row c is the name of logit c; None of a teacher without classes.
+    class_ids : np.ndarray or None
+        (C,) uint16 our id of each class, likewise.
     feature_size : int
         Number of features.
 
@@ -67,6 +68,9 @@ class Teacher(Protocol):
 
     @property
     def class_names(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def class_ids(self) -> np.ndarray | None: ...
 
     @property
     def feature_size(self) -> int: ...
@@ -111,10 +115,7 @@ def make_teacher(
     where = select_device(device)
     module = importlib.import_module(f'.{KINDS[found["kind"]]}', __package__)
     networks = getattr(module, f'load_{found["kind"]}')(found['weights'])
-    teacher = NetworkTeacher(spec, networks, scales, bool(found['flip']), where)
-    if teacher.class_names is not None:
-        id_of_teacher_class(teacher.class_names, class_map)
-    return teacher
+    return NetworkTeacher(spec, networks, scales, bool(found['flip']), where, class_map)
 
 
 def adapt(

@@ -92,8 +92,8 @@ class Bridge:
         Labels the points of a sweep.
     config
         How it is done.
-    teacher, ids
-        Image teacher with classes and (C,) our id of each of them, or None.
+    teacher
+        Image teacher with classes, or None.
 
     Raises
     ------
@@ -110,10 +110,8 @@ class Bridge:
         segment: Segment,
         config: BridgeConfig = BridgeConfig(),
         teacher: Teacher | None = None,
-        ids: np.ndarray | None = None,
     ) -> None:
-        self._segment, self._config = segment, config
-        self._teacher, self._ids = teacher, ids
+        self._segment, self._config, self._teacher = segment, config, teacher
         extraction = ExtractionConfig(
             cameras=config.cameras, rectified=config.rectified, fixed_frame=config.fixed_frame,
             odometry=config.odometry)
@@ -123,7 +121,7 @@ class Bridge:
             raise CalibrationError(f'{bag} has no two sweeps that follow one another')
         self._plan = DrivePlan(
             bag, bag, extraction, survey, self._trajectory, odometry,
-            np.arange(len(survey.stamps)), None, {})
+            np.arange(len(survey.stamps)), {})
         placed = np.flatnonzero(self._trajectory.segment >= 0)
         self._row = dict(zip(survey.stamps[placed].tolist(), placed.tolist(), strict=True))
 
@@ -175,12 +173,13 @@ class Bridge:
 
     def _ask(self, views: Sequence[View]) -> list[np.ndarray | None]:
         """Return the class (H, W) that the teacher gives each pixel, None without a teacher."""
-        if self._teacher is None or self._ids is None:
+        ids = None if self._teacher is None else self._teacher.class_ids
+        if self._teacher is None or ids is None:
             return [None] * len(views)
         pictures = [view.picture.rgb for view in views]
         outputs = self._teacher(pictures)
         return [
-            None if output.logits is None else seen_classes(output.logits, self._ids, rgb.shape)
+            None if output.logits is None else seen_classes(output.logits, ids, rgb.shape)
             for rgb, output in zip(pictures, outputs, strict=True)
         ]
 

@@ -16,7 +16,7 @@ from ...errors import MissingDependencyError
 from ...geometry.boxes import points_in_boxes
 from ...inference.boxes import fit_box
 from ...inference.painting import SUITS
-from ...labels import ALL_CLASSES, ID_BY_NAME, THING_CLASSES
+from ...labels import ALL_CLASSES, ID_BY_NAME, IS_THING, THING_CLASSES
 from ...records import PointLabels
 
 CELL = 0.1
@@ -108,7 +108,7 @@ def find_things(
     """
     with np.errstate(invalid='ignore'):
         reach = np.linalg.norm(points[:, :2], axis=1)
-        wanted = np.isin(labels.label, _THING_IDS) & (reach < config.farthest)
+        wanted = IS_THING[labels.label] & (reach < config.farthest)
     wanted &= (labels.confidence >= config.min_confidence) & np.isfinite(points).all(1)
     index = np.flatnonzero(wanted)
     kind = SUITS[_THING_IDS][:, labels.label[index]].argmax(0)
@@ -145,7 +145,7 @@ def _enough(
     index: np.ndarray, group: np.ndarray, label: np.ndarray, fewest: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the groups with at least `fewest` points labelled as things, numbered from 0."""
-    enough = np.bincount(group, np.isin(label[index], _THING_IDS)) >= fewest
+    enough = np.bincount(group, IS_THING[label[index]]) >= fewest
     kept = enough[group]
     return index[kept], (np.cumsum(enough) - 1)[group[kept]]
 
@@ -176,7 +176,7 @@ def _summarise(
     count = int(thing.max(initial=-1)) + 1
     votes = np.zeros((count, len(ALL_CLASSES)), np.int64)
     np.add.at(votes, (thing, label[index]), 1)
-    votes[:, ~np.isin(np.arange(len(ALL_CLASSES)), _THING_IDS)] = 0
+    votes[:, ~IS_THING[:len(ALL_CLASSES)]] = 0
     low, high = np.full((count, 3), np.inf, np.float32), np.full((count, 3), -np.inf, np.float32)
     np.minimum.at(low, thing, points[index])
     np.maximum.at(high, thing, points[index])

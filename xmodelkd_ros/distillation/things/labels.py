@@ -16,14 +16,11 @@ from .masks import (
 from ...geometry.projection import project_points
 from ...geometry.transforms import transform_points
 from ...inference.painting import SUITS
-from ...labels import THING_CLASSES
+from ...labels import IS_THING
 from ...records import View
 
 TALLEST = 4.0
 """How high above its lowest point a thing that is cut off by the highest beam may go, m."""
-
-_IS_THING = np.zeros(256, bool)
-_IS_THING[[row.id for row in THING_CLASSES]] = True
 
 
 def label_picture(
@@ -131,6 +128,6 @@ def _extend(
 ) -> np.ndarray:
     """Return masks with the pixels near them that the teacher takes for the same kind."""
     nearest, away = nearest_value(thing.astype(np.int32))
-    fits = _IS_THING[seen] & SUITS[np.append(class_id, 0)[nearest], seen]
+    fits = IS_THING[seen] & SUITS[np.append(class_id, 0)[nearest], seen]
     gained = (nearest >= 0) & fits & (away <= np.append(limit, 0)[nearest])
     return largest_parts(np.where(gained, nearest, thing))

@@ -119,12 +119,6 @@ class ClipTargets:
         return (value.gather(1, self.row.clamp(min=0)) * (self.row >= 0)).sum(0)
 
 
-def frames_of(targets: InstanceTargets, first: int, last: int) -> InstanceTargets:
-    """Return the targets of images `first` up to `last` of a batch."""
-    fields = dataclasses.fields(InstanceTargets)
-    return InstanceTargets(**{f.name: getattr(targets, f.name)[first:last] for f in fields})
-
-
 def clip_targets(targets: InstanceTargets, most: int) -> ClipTargets:
     """
     Join the instances of the frames of one clip by their identities.

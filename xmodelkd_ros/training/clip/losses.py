@@ -14,7 +14,7 @@ import dataclasses
 import torch
 from torch.nn import functional as F
 
-from .long_clips import clip_targets, ClipTargets, frames_of
+from .long_clips import clip_targets, ClipTargets
 from .query_matching import pair_cost
 from ..video.losses import mask_losses, match, place_loss
 from ..video.samples import MaskSamples, sample_masks
@@ -100,7 +100,7 @@ def clip_part(
     here = slice(first, first + length)
     said = ClipOutput(QueryOutput(*(v[here] for v in clip.queries)), clip.reading[here])
     cells = PixelOutput(*(v[here] for v in pixels))
-    return said, cells, frames_of(targets, first, first + length)
+    return said, cells, targets.images(first, first + length)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import torch
 
 from .long_clips import LongClipConfig
 from .losses import clip_losses, ClipLossConfig
+from ..trainer import log_losses
 from ..video.clips import ClipBatch
 from ..video.evaluation import score_drive
 from ..video.module import VideoTrainingConfig, VideoTrainingModule
@@ -81,10 +82,7 @@ class ClipTrainingModule(VideoTrainingModule):
                 clip, pixels, tokens, peaks, batch.targets, length, self.config.clip_losses)
         if not self.frozen:
             losses |= self._frame_losses(queries, pixels, batch)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict({f'train/{name}': value for name, value in losses.items()})
-        self.log('train/loss', total, prog_bar=True)
-        return total
+        return log_losses(self, losses)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch.nn import functional as F
-
-from ...config import setting
-
-
-@dataclasses.dataclass(frozen=True)
-class PairCostConfig:
-    """Weights of the parts of the cost."""
-
-    channel: float = setting(2.0, 'weight of the class', low=0.0)
-    cover: float = setting(1.0, 'weight of the cross-entropy of masks', low=0.0)
-    dice: float = setting(2.0, 'weight of dice', low=0.0)
 
 
 @torch.no_grad()
@@ -25,10 +12,9 @@ def pair_cost(
     mask_logits: torch.Tensor,
     channel: torch.Tensor,
     mask: torch.Tensor,
-    config: PairCostConfig = PairCostConfig(),
 ) -> torch.Tensor:
     """
-    Return what it costs to take each query for each instance: class, mask BCE and dice.
+    Return what it costs to take each query for each instance: class, mask BCE and dice, 2 : 1 : 2.
 
     The cross-entropy is that of all cells over the area of the instance, 4 at most.
 
@@ -42,8 +28,6 @@ def pair_cost(
         (N,) int64 class of each instance.
     mask
         (N, P) float32: covered part of each cell.
-    config
-        Weights of the three.
 
     Returns
     -------
@@ -56,8 +40,4 @@ def pair_cost(
     entropy = F.softplus(mask_logits).sum(1) - mask @ mask_logits.T  # N x Q
     covered = mask_logits.sigmoid()
     dice = 1 - (2 * mask @ covered.T + 1) / (area + covered.sum(1) + 1)
-    return (
-        config.channel * (1 - score)
-        + config.cover * (entropy / (area + 1)).clamp(max=4)
-        + config.dice * dice
-    )
+    return 2 * (1 - score) + (entropy / (area + 1)).clamp(max=4) + 2 * dice

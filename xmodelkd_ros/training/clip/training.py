@@ -27,7 +27,20 @@ def train_clip(
     resume: bool = False,
 ) -> Path:
     """
-    Train the clip network on labelled drives; parameters and result as of `train_video`.
+    Train the clip network on labelled drives.
+
+    Parameters
+    ----------
+    drives, validation
+        Bags with true labels and instances, or folders of the array cache.
+    out
+        Folder for the log, the states to resume from, and the best checkpoint.
+    config
+        What is trained, and how the run goes.
+    cache
+        Folder of the array cache.
+    resume
+        Go on from where the last run in `out` stopped.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from .augmentation import augment, front, PointAugmentation
 from .losses import IGNORED
 from ..cache import CachedDrive
 from ...errors import BagError
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...networks.point_projection import RangeProjection, RangeViewConfig
 
 
@@ -102,8 +102,7 @@ class PointDataset(Dataset[PointBatch]):
         self.places = places[::every]
         self.projection = RangeProjection(view)
         self.augmentation, self.sector, self.points = augmentation, sector, points
-        self.target_of_id = np.full(65536, IGNORED, np.int64)
-        self.target_of_id[[c.id for c in classes]] = np.arange(len(classes))
+        self.target_of_id = channel_table(classes, IGNORED)
 
     def __len__(self) -> int:
         return len(self.places)

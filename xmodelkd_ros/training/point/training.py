@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
 from pathlib import Path
 
 import torch
 
-from .augmentation import PointAugmentation
 from .dataset import collate, PointDataset
 from .losses import class_weights
-from .module import PointModule
+from .module import PointModule, PointTrainingConfig
 from ..cache import cached_drives, CachedDrive
-from ..run_config import RunConfig
-from ..segmentation_module import make_loader, Optimisation
+from ..segmentation_module import make_loader
 from ..trainer import fit, seed_everything
-from ...config import setting, to_mapping
+from ...config import to_mapping
 from ...labels import POINT_CLASSES
 from ...networks.checkpoint import Checkpoint, halves, save_checkpoint
-from ...networks.point_network import PointNetwork, PointNetworkConfig
+from ...networks.point_network import PointNetwork
 from ...networks.point_projection import RangeViewConfig
 from ...simulation.profiles import lidar_profile
-
-
-@dataclasses.dataclass(frozen=True)
-class PointTrainingConfig:
-    """Everything about a training of the point segmenter."""
-
-    lidar: str = setting('hdl64e', 'Sensor profile that the network is for.')
-    network: PointNetworkConfig = setting(PointNetworkConfig(), 'The network.')
-    augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
-    run: RunConfig = setting(RunConfig(), 'The run.')
-    batch: int = setting(2, 'Sweeps in a step, on each device.', low=1)
-    sector: int = setting(0, 'Columns of a training sample, 0 for all.', unit='px', low=0)
-    points: int = setting(20000, 'Points drawn from a training sample, 0 for all.', low=0)
-    validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
-    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
-    decay: float = setting(0.02, 'Weight decay.', low=0)
-    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)
-    lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
-    lovasz_points: int = setting(12000, 'Points it sees in a step.', low=1)
 
 
 def train_point(
@@ -82,9 +60,7 @@ def train_point(
     weight = class_weights(_some(training, view).counts(len(POINT_CLASSES)))
     network = PointNetwork(config.network, len(POINT_CLASSES))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = PointModule(network, POINT_CLASSES, weight, Optimisation(
-        config.rate, config.decay, config.warm_up, config.lovasz, config.lovasz_points
-    ))
+    module = PointModule(network, POINT_CLASSES, weight, config)
     path = out / f'point_{config.lidar}.safetensors'
 
     def export() -> None:

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..point.losses import point_loss
-from ..segmentation_module import Optimisation, SegmentationModule
+from ..run_config import RunConfig
+from ..segmentation_module import SegmentationModule, SegmentationTrainingConfig
+from ..video.augmentation import VideoAugmentationConfig
+from ...config import setting
 from ...labels import SemanticClass
-from ...networks.espnetv2 import DEVIATION, EspNetV2, MEAN, MULTIPLE
+from ...networks.espnetv2 import DEVIATION, EspNetV2, EspNetV2Config, MEAN, MULTIPLE
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherTrainingConfig(SegmentationTrainingConfig):
+    """Everything about a training of an image teacher."""
+
+    start: str = setting('', 'Weights to start from, .pth or .safetensors; none for random.')
+    network: EspNetV2Config = setting(EspNetV2Config(), 'The network, if it starts at random.')
+    augmentation: VideoAugmentationConfig = setting(
+        VideoAugmentationConfig(shake=0.0), 'The augmentation.')
+    run: RunConfig = setting(RunConfig(epochs=4), 'The run.')
+    batch: int = setting(8, 'Pictures in a step, on each device.', low=1)
+    width: int = setting(448, 'Width of training pictures.', unit='px', low=64, high=4096)
+    height: int = setting(192, 'Height of training pictures.', unit='px', low=64, high=4096)
+    rate: float = setting(2e-3, 'Peak learning rate.', low=0)
+    decay: float = setting(0.01, 'Weight decay.', low=0)
+    warm_up: int = setting(20, 'Steps of the warm-up.', low=1)
+    lovasz_pixels: int = setting(12000, 'Pixels the Lovasz-softmax sees in a step.', low=1)
 
 
 class TeacherModule(SegmentationModule):
@@ -20,15 +42,16 @@ class TeacherModule(SegmentationModule):
     mean: Tensor
     deviation: Tensor
     network: EspNetV2
+    config: TeacherTrainingConfig
 
     def __init__(
         self,
         network: EspNetV2,
         classes: Sequence[SemanticClass],
         weight: Tensor,
-        optimisation: Optimisation,
+        config: TeacherTrainingConfig,
     ) -> None:
-        super().__init__(network, classes, weight, optimisation)
+        super().__init__(network, classes, weight, config)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer('mean', torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer('deviation', torch.tensor(DEVIATION).view(3, 1, 1))
@@ -36,10 +59,9 @@ class TeacherModule(SegmentationModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Return the loss of a batch over its pixels: cells of the logits lie between them."""
         image, target = batch
-        how = self.optimisation
         losses = point_loss(
             self._logits(image).transpose(0, 1).flatten(1), target.flatten(), self.weight,
-            how.lovasz, how.lovasz_points,
+            self.config.lovasz, self.config.lovasz_pixels,
         )
         self.log_dict(losses, prog_bar=True, batch_size=len(image))
         return losses['loss']

@@ -13,7 +13,7 @@ from ..cache import CachedDrive
 from ..point.losses import IGNORED
 from ..video.augmentation import augment, VideoAugmentationConfig
 from ...errors import BagError
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...records import Picture
 
 
@@ -63,8 +63,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             raise BagError(', '.join(drive.folder.name for drive in drives) + ': no pictures')
         self.picture(0)
         self.size, self.augmentation = size, augmentation
-        self._target_of_id = np.full(256, IGNORED, np.int64)
-        self._target_of_id[[c.id for c in classes]] = np.arange(len(classes))
+        self._target_of_id = channel_table(classes, IGNORED)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -6,41 +6,19 @@ from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 
-from .module import TeacherModule
+from .module import TeacherModule, TeacherTrainingConfig
 from .pictures import PictureDataset
 from ..cache import cached_drives
 from ..point.losses import class_weights
-from ..run_config import RunConfig
-from ..segmentation_module import make_loader, Optimisation
+from ..segmentation_module import make_loader
 from ..trainer import fit, seed_everything
-from ..video.augmentation import VideoAugmentationConfig
-from ...config import setting, to_mapping
+from ...config import to_mapping
 from ...labels import ALL_CLASSES, ID_BY_NAME, ID_FROM_CITYSCAPES, SemanticClass
-from ...networks.espnetv2 import EspNetV2, EspNetV2Config
+from ...networks.espnetv2 import EspNetV2
 from ...networks.espnetv2_weights import load_espnetv2, PUBLISHED_NAMES, save_espnetv2
 
 CLASSES = ALL_CLASSES[1:]
 CHECKPOINT = 'image.safetensors'
-
-
-@dataclasses.dataclass(frozen=True)
-class TeacherTrainingConfig:
-    """Everything about a training of an image teacher."""
-
-    start: str = setting('', 'Weights to start from, .pth or .safetensors; none for random.')
-    network: EspNetV2Config = setting(EspNetV2Config(), 'The network, if it starts at random.')
-    augmentation: VideoAugmentationConfig = setting(
-        VideoAugmentationConfig(shake=0.0), 'The augmentation.')
-    run: RunConfig = setting(RunConfig(epochs=4), 'The run.')
-    batch: int = setting(8, 'Pictures in a step, on each device.', low=1)
-    width: int = setting(448, 'Width of training pictures.', unit='px', low=64, high=4096)
-    height: int = setting(192, 'Height of training pictures.', unit='px', low=64, high=4096)
-    validate_every: int = setting(4, 'Validate on every n-th frame.', low=1)
-    rate: float = setting(2e-3, 'Peak learning rate.', low=0)
-    decay: float = setting(0.01, 'Weight decay.', low=0)
-    warm_up: int = setting(20, 'Steps of the warm-up.', low=1)
-    lovasz: float = setting(1.0, 'Share of the Lovasz-softmax.', low=0)
-    lovasz_pixels: int = setting(12000, 'Pixels it sees in a step.', low=1)
 
 
 def train_teacher(
@@ -79,9 +57,7 @@ def train_teacher(
     held = PictureDataset(cached_drives(validation, cache), CLASSES, every=config.validate_every)
     module = TeacherModule(
         starting_network(config, CLASSES), CLASSES, class_weights(samples.counts(len(CLASSES))),
-        Optimisation(
-            config.rate, config.decay, config.warm_up, config.lovasz, config.lovasz_pixels),
-    )
+        config)
     path = out / CHECKPOINT
 
     def export() -> None:

@@ -62,10 +62,8 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> ClipBatch:
         """Return the batch on a device."""
-        fields = dataclasses.fields(InstanceTargets)
-        moved = {f.name: getattr(self.targets, f.name).to(device) for f in fields}
-        targets = InstanceTargets(**moved)
-        return ClipBatch(self.images.to(device), targets, self.clip.to(device))
+        return ClipBatch(
+            self.images.to(device), self.targets.to(device), self.clip.to(device))
 
 
 Sample = tuple[list[np.ndarray], list[InstanceTargets]]

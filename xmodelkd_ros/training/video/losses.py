@@ -20,6 +20,7 @@ from .samples import MaskSamples, sample_masks
 from .targets import heat_targets, InstanceTargets
 from ...config import setting
 from ...inference.assignment import assign
+from ...networks.clip_output import take
 from ...networks.video_masks import (
     mask_logits,
     mask_logits_at,
@@ -78,7 +79,7 @@ def video_losses(
     count = queries.peak.shape[1] - targets.channel.shape[1]
     peaks, started = select_queries(queries, 0, count), select_queries(queries, count)
     matched = match(peaks, pixels, targets)
-    chosen = QueryOutput(*(_choose(value, matched) for value in peaks))
+    chosen = QueryOutput(*(take(value, matched) for value in peaks))
     losses = {
         'heat': heat_loss(pixels.heat, targets),
         'vote': vote_loss(pixels.votes, targets),
@@ -175,7 +176,7 @@ def vote_loss(votes: torch.Tensor, targets: InstanceTargets) -> torch.Tensor:
     if not targets.channel.shape[1]:
         return 0 * votes.sum()
     share, owner = targets.mask.flatten(2).max(1)  # B x P
-    center, half_size = (_choose(v, owner) for v in (targets.center, targets.half_size))
+    center, half_size = (take(v, owner) for v in (targets.center, targets.half_size))
     away = (votes.flatten(2).transpose(1, 2) - center) / half_size
     return _mean(away.abs().sum(2), share > 0.5)
 
@@ -225,12 +226,6 @@ def score_loss(
     entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
     focus = (logits.sigmoid() - wanted).square()
     return (focus * entropy * counted[..., None]).sum() / known.sum().clamp(min=1)
-
-
-def _choose(value: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Return value[b, index[b]]. value: B x Q x ... index: B x N."""
-    image = torch.arange(len(index), device=index.device)[:, None]
-    return value[image, index]
 
 
 def _mean(value: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

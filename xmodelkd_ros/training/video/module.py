@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .clips import ClipBatch, VideoClipConfig
 from .losses import video_losses, VideoLossConfig
 from ..run_config import RunConfig
-from ..trainer import cosine_schedule, progress
+from ..trainer import cosine_schedule, log_losses, progress
 from ...config import setting, to_mapping
 from ...evaluation.video import TrackEvaluation
 from ...inference.tracker import Tracker
@@ -114,11 +114,7 @@ class VideoTrainingModule(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, index: int) -> torch.Tensor:
         """Return the loss of a batch of clips."""
         queries, pixels = self.network(self._normalise(batch.images), self._starts(batch))
-        losses = self._frame_losses(queries, pixels, batch)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict({f'train/{name}': value for name, value in losses.items()})
-        self.log('train/loss', total, prog_bar=True)
-        return total
+        return log_losses(self, self._frame_losses(queries, pixels, batch))
 
     def _frame_losses(
         self, queries: QueryOutput, pixels: PixelOutput, batch: ClipBatch

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
 import torch
 
-from ...labels import SemanticClass
+from ...labels import channel_table, SemanticClass
 from ...networks.video_backbone import STRIDE
 
 
@@ -45,6 +45,31 @@ class InstanceTargets:
     ignored: torch.Tensor
     label: torch.Tensor
 
+    def to(self, device: torch.device) -> InstanceTargets:
+        """Return the targets on a device."""
+        return self._each(lambda value: value.to(device))
+
+    def images(self, first: int, last: int) -> InstanceTargets:
+        """Return the targets of images `first` up to `last` of a batch."""
+        return self._each(lambda value: value[first:last])
+
+    def unstacked(self) -> list[InstanceTargets]:
+        """Return the targets of each image of a batch, without padding."""
+        return [self._image(image, known) for image, known in enumerate(self.channel >= 0)]
+
+    def _image(self, image: int, known: torch.Tensor) -> InstanceTargets:
+        values = {name: getattr(self, name)[image] for name in _FIELDS}
+        return InstanceTargets(**{
+            name: value if name in _DENSE else value[known] for name, value in values.items()})
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> InstanceTargets:
+        return InstanceTargets(*(change(getattr(self, name)) for name in _FIELDS))
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(InstanceTargets))
+_DENSE = ('ignored', 'label')
+"""Fields that are not by instance."""
+
 
 def make_targets(
     label: np.ndarray,
@@ -73,8 +98,7 @@ def make_targets(
         Pixels per cell of the mask grid, a divisor of 4.
 
     """
-    channel_of_id = np.full(256, -1)
-    channel_of_id[[row.id for row in classes]] = np.arange(len(classes))
+    channel_of_id = channel_table(classes, -1)
     thing = np.where(channel_of_id[label] >= 0, instance, 0)
     identity, first, area = np.unique(thing, return_index=True, return_counts=True)
     channel = channel_of_id[label.reshape(-1)[first]]
@@ -110,20 +134,20 @@ def stack_targets(targets: Sequence[InstanceTargets]) -> InstanceTargets:
     """
     count = max(len(t.channel) for t in targets)
     stacked = {}
-    for field in dataclasses.fields(InstanceTargets):
-        values = [getattr(t, field.name) for t in targets]
-        if field.name not in ('ignored', 'label'):
-            fill = {'channel': -1, 'half_size': 1}.get(field.name, 0)
+    for name in _FIELDS:
+        values = [getattr(t, name) for t in targets]
+        if name not in _DENSE:
+            fill = {'channel': -1, 'half_size': 1}.get(name, 0)
             values = [_pad(value, count, fill) for value in values]
-        stacked[field.name] = torch.stack(values)
+        stacked[name] = torch.stack(values)
     return InstanceTargets(**stacked)
 
 
-def heat_targets(
-    targets: InstanceTargets, classes: int, spread: float = 0.25, floor: float = 0.7
-) -> torch.Tensor:
+def heat_targets(targets: InstanceTargets, classes: int) -> torch.Tensor:
     """
     Return a Gaussian at the peak of each instance, as wide as the instance is large.
+
+    Its standard deviation is a quarter of the half size, 0.7 cells at least.
 
     Parameters
     ----------
@@ -131,10 +155,6 @@ def heat_targets(
         Of B images, stacked.
     classes
         Number of classes.
-    spread
-        Standard deviation in half sizes.
-    floor
-        Least standard deviation, in cells.
 
     Returns
     -------
@@ -143,7 +163,7 @@ def heat_targets(
 
     """
     batch, height, width = targets.ignored.shape
-    deviation = (targets.half_size * spread).clamp(min=floor)
+    deviation = (targets.half_size * 0.25).clamp(min=0.7)
     sides = [torch.arange(n).to(deviation) for n in (width, height)]
     away = [(side - targets.peak[..., a, None]) / deviation[..., a, None]
             for a, side in enumerate(sides)]

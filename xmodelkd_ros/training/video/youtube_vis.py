@@ -14,9 +14,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from .annotated_video import AnnotatedVideo, Annotation
 from ...errors import BagError, ConfigurationError
 from ...labels import ALL_CLASSES, ID_BY_NAME, SemanticClass, thing_id_of_name
@@ -49,7 +46,6 @@ def open_collection(
     path: Path,
     images: Path | None = None,
     class_map: Mapping[str, str] | None = None,
-    own_classes: bool = False,
     longest: int = 0,
 ) -> VideoCollection:
     """
@@ -63,8 +59,6 @@ def open_collection(
         Folder that its file names start from; None looks in the usual places beside the file.
     class_map
         Our class name by the data set's; goes before the names that are known.
-    own_classes
-        Take its categories as they are: class ids are theirs.
     longest
         Longer side that pictures are reduced to, pixels; 0 leaves them as they are.
 
@@ -78,32 +72,25 @@ def open_collection(
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        class_of = _class_ids(content['categories'], class_map or {}, own_classes)
+        class_of = _class_ids(content['categories'], class_map or {})
         told = _by_video(content.get('annotations'), class_of)
         folder = images or _find_images(path, content['videos'])
         videos = tuple(_video(v, told, folder, longest) for v in content['videos'])
-        names = {int(c['id']): str(c['name']) for c in content['categories']}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BagError(f'{path} is no YouTube-VIS data set: {error!r}') from error
     category_of = {own: category for category, own in reversed(class_of.items()) if own}
-    if own_classes:
-        classes = tuple(
-            SemanticClass(one, names[one], _color(one), is_thing=True) for one in sorted(class_of))
-    else:
-        classes = tuple(row for row in ALL_CLASSES if row.id in category_of)
+    classes = tuple(row for row in ALL_CLASSES if row.id in category_of)
     return VideoCollection(videos, classes, category_of)
 
 
 def _class_ids(
-    categories: Sequence[Mapping[str, Any]], class_map: Mapping[str, str], own: bool
+    categories: Sequence[Mapping[str, Any]], class_map: Mapping[str, str]
 ) -> dict[int, int]:
     """Return the class id of each category, 0 for none."""
     for ours in class_map.values():
         if ours not in ID_BY_NAME or not ALL_CLASSES[ID_BY_NAME[ours]].is_thing:
             things = ', '.join(row.name for row in ALL_CLASSES if row.is_thing)
             raise ConfigurationError('class_map', ours, f'one of {things}')
-    if own:
-        return {int(c['id']): int(c['id']) for c in categories}
     named = {int(c['id']): str(c['name']) for c in categories}
     return {number: thing_id_of_name(class_map.get(name, name)) for number, name in named.items()}
 
@@ -144,10 +131,3 @@ def _find_images(path: Path, videos: Sequence[Mapping[str, Any]]) -> Path:
         if all((folder / video['file_names'][0]).is_file() for video in videos):
             return folder
     raise BagError(f'the pictures of {path} are in none of ' + ', '.join(map(str, folders)))
-
-
-def _color(number: int) -> tuple[int, int, int]:
-    """Return a colour that differs from those of the numbers around it."""
-    hue = np.array([[[number * 67 % 180, 200, 230]]], np.uint8)
-    red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
-    return red, green, blue

@@ -1,0 +1,65 @@
+"""What the nodes with a lifecycle share: they configure, work and stop alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn as Done
+
+from .distillation_config import DistillationConfig
+from .perception_config import PerceptionConfig
+from ..errors import XModelKDError
+
+
+class WorkingNode(LifecycleNode):
+    """A node that gets ready, works and stops, and may start by itself."""
+
+    config: PerceptionConfig | DistillationConfig
+    failure: XModelKDError | None = None  # Why it could not be configured.
+
+    def prepare(self) -> None:
+        """Get ready to work; an XModelKDError says why that cannot be."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End the work, if there is any."""
+        raise NotImplementedError
+
+    def on_configure(self, state: LifecycleState) -> Done:
+        """Get ready to work."""
+        try:
+            self.prepare()
+        except XModelKDError as error:
+            self.failure = error
+            if not self.config.autostart:
+                self.get_logger().error(f'cannot be configured: {error}')
+            return Done.FAILURE
+        return Done.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> Done:
+        """Stop."""
+        self.stop()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> Done:
+        """Stop, from whatever state."""
+        self.stop()
+        return Done.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Let the work end before the middleware goes."""
+        self.stop()
+        super().destroy_node()
+
+
+def started(make_node: Callable[[], WorkingNode]) -> WorkingNode:
+    """Return a new node, active if it is to start by itself."""
+    node = make_node()
+    if not node.config.autostart:
+        return node
+    node.trigger_configure()
+    if node.failure is not None:
+        raise node.failure
+    node.trigger_activate()
+    return node
