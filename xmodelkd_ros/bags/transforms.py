@@ -93,7 +93,7 @@ class BagTransforms:
             return None
         try:
             return transform_from_message(self._buffer.lookup_transform_full(
-                frame, _time(stamp - MOTION_PERIOD), frame, _time(stamp), self._fixed_frame))
+                frame, ros_time(stamp - MOTION_PERIOD), frame, ros_time(stamp), self._fixed_frame))
         except TransformException:  # before the first pose of the bag, if there is one now
             return None
 

@@ -102,15 +102,16 @@ class Transforms:
         if not self._fixed_frame:
             return None
         return self._ask(f'{self._fixed_frame} <- {frame}', patience, lambda: (
-            self._buffer.lookup_transform(self._fixed_frame, frame, _time(stamp))))
+            self._buffer.lookup_transform(self._fixed_frame, frame, ros_time(stamp))))
 
     def motion(self, frame: str, stamp: int) -> np.ndarray | None:
         """Return how a frame came to where it is, see `Frame.motion`; None where not known."""
         if not self._fixed_frame:
             return None
+        times = ros_time(stamp - MOTION_PERIOD), ros_time(stamp)
         return self._ask('', None, lambda: (
             self._buffer.lookup_transform_full(
-                frame, _time(stamp - MOTION_PERIOD), frame, _time(stamp), self._fixed_frame)))
+                frame, times[0], frame, times[1], self._fixed_frame)))
 
     def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
         """Return the transform at a stamp, else the latest, else that of the file."""
