@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import pytest
 from xmodelkd_ros.config import describe_range, from_mapping, setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
+import yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,7 @@ def test_bad_values_name_key_value_and_range(values, key, word):
 def test_round_trip(count, mode, rate):
     config = from_mapping(Outer, {'count': count, 'mode': mode, 'inner': {'rate': rate}})
     assert from_mapping(Outer, to_mapping(config)) == config
+    assert yaml.safe_load(yaml.safe_dump(to_mapping(config))) == to_mapping(config)
 
 
 def test_int_is_a_float_and_list_is_a_tuple():

@@ -84,8 +84,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested plain values, the inverse of `from_mapping`."""
-    return dataclasses.asdict(config)
+    """Return a configuration as nested plain values, as YAML and JSON give them back."""
+    return _plain(dataclasses.asdict(config))
 
 
 def leaves(cls: type[Any], prefix: str = '') -> Iterator[tuple[str, dataclasses.Field[Any]]]:
@@ -102,7 +102,13 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
     """Return the default of a field as YAML and ROS parameters know it: tuples as lists."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
-    return list(field.default) if isinstance(field.default, tuple) else field.default
+    return _plain(field.default)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +94,8 @@ def write_recording(
         for entry in track(entries):
             for topic, message in entry.make():
                 writer.write(topic, message, entry.stamp)
-        configuration = _plain({**description, 'notes': recording.notes})
-        write_environment(writer.folder / RUN_FILE, configuration)
+        write_environment(
+            writer.folder / RUN_FILE, {**description, 'notes': recording.notes})
 
 
 def check_run(path: Path, description: Mapping[str, Any]) -> None:
@@ -114,13 +113,7 @@ def check_run(path: Path, description: Mapping[str, Any]) -> None:
         made = dict(content['configuration'])
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
         raise BagError(f'{path} exists and is no bag of this command: {error}') from error
-    wanted = _plain(description)
-    changed = [key for key in wanted if made.get(key) != wanted[key]]
+    changed = [key for key, value in description.items() if made.get(key) != value]
     if changed:
         raise BagError(f'{path} exists with other settings: ' + ', '.join(
-            f'{key} {made.get(key)!r} instead of {wanted[key]!r}' for key in changed))
-
-
-def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description as it is read back: tuples are lists."""
-    return json.loads(json.dumps(dict(description)))
+            f'{key} {made.get(key)!r} instead of {description[key]!r}' for key in changed))

@@ -229,7 +229,7 @@ class Pipeline:
 
     def _check_folder(self) -> None:
         """Write the configuration into a new folder, or compare it with that of an old one."""
-        wanted = yaml.safe_load(yaml.safe_dump(to_mapping(self.config)))
+        wanted = to_mapping(self.config)
         path = self.out / RUN_FILE
         if not path.is_file():
             self.out.mkdir(parents=True, exist_ok=True)

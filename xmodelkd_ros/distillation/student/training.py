@@ -155,8 +155,7 @@ def _check_run(out: Path, config: DistillConfig, resume: bool) -> None:
     if not resume or not path.is_file():
         return
     before = yaml.safe_load(path.read_text())['configuration']
-    now = yaml.safe_load(yaml.safe_dump(to_mapping(config)))
-    for key, value in now.items():
+    for key, value in to_mapping(config).items():
         if before.get(key) != value:
             raise ConfigurationError(key, value, f'{before.get(key)!r}, as in the run in {out}')
 
