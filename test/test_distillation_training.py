@@ -246,9 +246,9 @@ def test_class_maps(tmp_path):
     path.write_text('3: car\n65535: road\n9: unlabelled\n')
     ids = read_class_map(path)
     assert ids[3] == ID_BY_NAME['car'] and ids[65535] == 1 and ids[4] == 0
-    for text, message in (('3: lorry', 'lorry'), ('a: car', "'a'"), ('- 1', 'mapping')):
+    for text, message in (('3: lorry', '.*lorry'), ('a: car', " = 'a'"), ('- 1', '.*mapping')):
         path.write_text(text)
-        with pytest.raises(ConfigurationError, match=message):
+        with pytest.raises(ConfigurationError, match=f'label_map{message}'):
             read_class_map(path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from ..config import read_mapping
 from ..errors import BagError, ConfigurationError
 from ..labels import ID_BY_NAME, RAW_FROM_ID, SemanticClass, UNLABELLED
 
@@ -95,10 +96,7 @@ class LabelFolder:
         path = self._folder / TABLE
         if not path.is_file():
             return
-        try:
-            there = dict(yaml.safe_load(path.read_text(encoding='utf-8')))
-        except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
-            raise BagError(f'{path} is no table of classes: {error}') from error
+        there = read_mapping(path, 'out')
         for key in ('ids', 'model'):
             if there.get(key) != table[key]:
                 raise ConfigurationError(
