@@ -7,12 +7,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .writer import BagWriter, COMPRESSIONS, STORAGES
 from ..config import setting
-from ..errors import BagError
-from ..evaluation.environment import write_environment
+from ..evaluation.run_file import write_run
 
 Messages = list[tuple[str, Any]]
 """Topics and messages."""
@@ -94,26 +91,4 @@ def write_recording(
         for entry in track(entries):
             for topic, message in entry.make():
                 writer.write(topic, message, entry.stamp)
-        write_environment(
-            writer.folder / RUN_FILE, {**description, 'notes': recording.notes})
-
-
-def check_run(path: Path, description: Mapping[str, Any]) -> None:
-    """
-    Check that a bag that is there already was made as `description` says.
-
-    Raises
-    ------
-    BagError
-        If it was made with other settings, or is not of this package.
-
-    """
-    try:
-        content = yaml.safe_load((path / RUN_FILE).read_text(encoding='utf-8'))
-        made = dict(content['configuration'])
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise BagError(f'{path} exists and is no bag of this command: {error}') from error
-    changed = [key for key, value in description.items() if made.get(key) != value]
-    if changed:
-        raise BagError(f'{path} exists with other settings: ' + ', '.join(
-            f'{key} {made.get(key)!r} instead of {description[key]!r}' for key in changed))
+        write_run(writer.folder / RUN_FILE, {**description, 'notes': recording.notes})

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from ..config import default_of, describe_range, from_mapping, leaves, put, read_mapping
-from ..errors import ConfigurationError
+from ..evaluation.run_file import read_run
 
 T = TypeVar('T')
 
@@ -58,10 +58,7 @@ def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
 
 def _read_config(path: Path) -> dict[str, Any]:
     content = read_mapping(path, 'config')
-    content = content.get('configuration', content)  # run.yaml has the environment beside it
-    if not isinstance(content, dict):
-        raise ConfigurationError('config', str(path), 'a YAML file with a mapping')
-    return content
+    return read_run(path, 'config') if 'configuration' in content else content
 
 
 def _is_sequence(annotation: Any) -> bool:
