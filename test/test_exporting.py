@@ -6,7 +6,7 @@ from distillation_drives import MadeDrive
 import pytest
 import torch
 from xmodelkd_ros.config import to_mapping
-from xmodelkd_ros.distillation import exporting
+from xmodelkd_ros.distillation.student import exporting
 from xmodelkd_ros.distillation.student.exporting import compare, export_onnx, export_program
 from xmodelkd_ros.distillation.student.students import load_student
 from xmodelkd_ros.errors import ConfigurationError, MissingDependencyError
