@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import yaml
 
 from ..config import read_mapping
 from ..errors import BagError, ConfigurationError
+from ..files import whole_file
 from ..labels import ID_BY_NAME, RAW_FROM_ID, SemanticClass, UNLABELLED
 
 IDS = ('own', 'semantickitti')
@@ -112,13 +112,8 @@ def _raw_id(row: SemanticClass) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise BagError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        if partial.exists():
-            partial.unlink()

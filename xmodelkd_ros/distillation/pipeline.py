@@ -231,5 +231,4 @@ class Pipeline:
         if path.is_file():
             check_run(path, wanted, _FREE)
         else:
-            self.out.mkdir(parents=True, exist_ok=True)
             write_run(path, wanted)

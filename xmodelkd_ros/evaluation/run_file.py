@@ -11,6 +11,7 @@ import yaml
 from .environment import describe_environment
 from ..config import read_mapping
 from ..errors import ConfigurationError
+from ..files import whole_file
 
 RUN_FILE = 'run.yaml'
 
@@ -28,7 +29,8 @@ def write_run(path: Path, configuration: Mapping[str, Any]) -> None:
 
     """
     content = {'configuration': dict(configuration), 'environment': describe_environment()}
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    with whole_file(path) as partial:
+        partial.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def read_run(path: Path, key: str = 'configuration of a run') -> dict[str, Any]:
