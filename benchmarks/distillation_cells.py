@@ -26,6 +26,7 @@ from xmodelkd_ros.distillation.student.scoring import score_student
 from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
+from xmodelkd_ros.files import whole_file
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.records import Cloud
 from xmodelkd_ros.training.cache import cached_drives
@@ -176,9 +177,8 @@ class Bench:
             name: {'miou': counts.mean_iou, 'iou': counts.iou.tolist()}
             for name, counts in found.items()
         }
-        partial = path.with_suffix('.partial')
-        partial.write_text(json.dumps(scores))
-        partial.rename(path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(scores))
         return folder
 
     def read(self, cell: Cell, part: str) -> dict[str, Any] | None:

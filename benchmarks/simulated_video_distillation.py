@@ -31,6 +31,7 @@ from xmodelkd_ros.distillation.ookd.config import OokdTrainingConfig
 from xmodelkd_ros.distillation.ookd.training import train_ookd
 from xmodelkd_ros.evaluation.tables import format_table, Value
 from xmodelkd_ros.evaluation.video import HEADERS, PARTS, percent, TrackEvaluation
+from xmodelkd_ros.files import whole_file
 from xmodelkd_ros.inference.clip_segmenter import load_clip_segmenter
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
@@ -152,10 +153,10 @@ def score_cell(work: Path, config: TableConfig, row: str, seed: int) -> dict[str
         for drive in progress(drives(work, config, 'test'), f'score {row} {seed}', 'drives'):
             score_drive(drive, 'front', track, evaluation)
         found = {part: evaluation.scores(part) for part in PARTS}
-        partial = path.with_suffix('.partial')
-        partial.write_text(json.dumps({
-            part: [s.mean.tracks, *percent(s.mean), s.id_switches] for part, s in found.items()}))
-        partial.rename(path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps({
+                part: [s.mean.tracks, *percent(s.mean), s.id_switches]
+                for part, s in found.items()}))
     return json.loads(path.read_text())
 
 

@@ -58,8 +58,13 @@ def start_distillation(context):
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
     }
     for name in LISTS:
-        if items := [item for item in given[name].split(',') if item]:
-            parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = items
+        if chosen := items(given[name]):
+            parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = chosen
     return [LifecycleNode(
         package='xmodelkd_ros', executable='distillation', name='distillation', namespace='',
         parameters=[given['params_file'], parameters], output='screen', emulate_tty=True)]
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

@@ -63,7 +63,7 @@ def generate_launch_description():
 def start_perception(context):
     """Return the node, with a remapping for each topic of each camera."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    cameras = [name for name in values['cameras'].strip('[]').replace(' ', '').split(',') if name]
+    cameras = items(values['cameras'])
     parameters = {name: text(values[name]) for name in GIVEN if values[name]}
     remappings = [('~/input/points', values['points'])]
     if cameras:
@@ -93,3 +93,8 @@ def flag(name):
 def text(value):
     """Return a text as a parameter that YAML does not read as anything else."""
     return ParameterValue(value, value_type=str)
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

@@ -58,10 +58,9 @@ def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
         topics = image_topics(bag)
-    given = values['cameras'].strip('[]').replace(' ', '')
-    cameras = [name for name in given.split(',') if name] or list(topics)
+    cameras = items(values['cameras']) or list(topics)
     compressed = any(topics.get(name, '').endswith('/compressed') for name in cameras)
-    recorded = [name for name in values['topics'].split(',') if name] or [
+    recorded = items(values['topics']) or [
         *results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     perception = PathJoinSubstitution(
         [FindPackageShare('xmodelkd_ros'), 'launch', 'perception.launch.py'])
@@ -106,3 +105,8 @@ def record(path, topics):
     return [Node(
         package='xmodelkd_ros', executable='bag_recorder', name='bag_recorder', output='screen',
         parameters=[{'bag': path, 'topics': topics}])]
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

@@ -14,7 +14,7 @@ from xmodelkd_ros.cli.arguments import add_options, config_from_options
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
-from xmodelkd_ros.evaluation.environment import write_environment
+from xmodelkd_ros.evaluation.run_file import write_run
 
 MODEL = Path(__file__).parents[1] / 'models' / 'point_hdl64e_simulated.safetensors'
 
@@ -60,7 +60,7 @@ def test_the_command_line_wins_over_the_file(tmp_path):
 def test_what_a_run_wrote_is_a_configuration(tmp_path):
     path = tmp_path / 'run.yaml'
     config = Outer('run', inner=Inner(3.0))
-    write_environment(path, to_mapping(config))
+    write_run(path, to_mapping(config))
     assert read('--config', str(path)) == config
 
 

@@ -7,8 +7,9 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
-from xmodelkd_ros.config import describe_range, from_mapping, setting, to_mapping
+from xmodelkd_ros.config import describe_range, from_mapping, read_mapping, setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
+import yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ def test_defaults_are_not_shared():
     ('values', 'key', 'word'),
     [
         ({'nmae': 'x'}, 'nmae', 'unknown key'),
+        ({2: 'x'}, '2', 'unknown key'),
         ({'inner': {'rat': 1}}, 'inner.rat', 'unknown key'),
         ({'inner': {'rate': 0}}, 'inner.rate', '0.1 to 100 Hz'),
         ({'inner': 3}, 'inner', 'a mapping'),
@@ -64,11 +66,28 @@ def test_bad_values_name_key_value_and_range(values, key, word):
 def test_round_trip(count, mode, rate):
     config = from_mapping(Outer, {'count': count, 'mode': mode, 'inner': {'rate': rate}})
     assert from_mapping(Outer, to_mapping(config)) == config
+    assert yaml.safe_load(yaml.safe_dump(to_mapping(config))) == to_mapping(config)
 
 
 def test_int_is_a_float_and_list_is_a_tuple():
     config = from_mapping(Outer, {'inner': {'rate': 5}, 'sizes': [4], 'limit': None})
     assert isinstance(config.inner.rate, float) and config.sizes == (4,)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'), [
+        (None, 'No such file'), (b'a: [\n', 'expected the node content'), (b'- 1', 'a mapping'),
+        (b'', 'a mapping'), (b'a: \xff', 'utf-8'), (b'a: 2024-13-01', 'month'),
+    ]
+)
+def test_what_is_no_yaml_mapping_is_one_line(tmp_path, content, reason):
+    path = tmp_path / 'map.yaml'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f'^table = .*map.yaml.* a YAML file.*{reason}') \
+            as caught:
+        read_mapping(path, 'table')
+    assert '\n' not in str(caught.value)
 
 
 def test_describe_range():

@@ -246,9 +246,9 @@ def test_class_maps(tmp_path):
     path.write_text('3: car\n65535: road\n9: unlabelled\n')
     ids = read_class_map(path)
     assert ids[3] == ID_BY_NAME['car'] and ids[65535] == 1 and ids[4] == 0
-    for text, message in (('3: lorry', 'lorry'), ('a: car', "'a'"), ('- 1', 'mapping')):
+    for text, message in (('3: lorry', '.*lorry'), ('a: car', " = 'a'"), ('- 1', '.*mapping')):
         path.write_text(text)
-        with pytest.raises(ConfigurationError, match=message):
+        with pytest.raises(ConfigurationError, match=f'label_map{message}'):
             read_class_map(path)
 
 
@@ -331,6 +331,8 @@ def test_a_stopped_run_goes_on_within_an_epoch(one_thread, tmp_path):
     distil(drives, held, tmp_path / 'whole', settings)
     with pytest.raises(Stop):
         distil(drives, held, tmp_path / 'broken', settings, watch=watch)
+    with pytest.raises(ConfigurationError, match='steps = 5 is not allowed: 4, as in '):
+        distil(drives, held, tmp_path / 'broken', config(steps=5, fraction=0.25), resume=True)
     distil(drives, held, tmp_path / 'broken', settings, resume=True)
     first, second = (
         load_checkpoint(tmp_path / out / 'student.safetensors', 'point').state

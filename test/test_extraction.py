@@ -15,7 +15,6 @@ import numpy as np
 from painted_drive import copy_bag, TruthTeacher, write_painted_bag
 import pytest
 from xmodelkd_ros.config import from_mapping
-from xmodelkd_ros.distillation import cache_files
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive, open_caches
 from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
 from xmodelkd_ros.distillation.extraction.extraction import extract
@@ -115,7 +114,7 @@ def test_what_was_killed_goes_on_to_the_same_bytes(bag, reference, tmp_path):
     with pytest.raises(CacheError, match='not complete'):
         CachedDistillationDrive(folder)
     time.sleep(1.5)  # its processes notice that they are alone
-    (folder / '.shard-00002.safetensors.1.partial').write_bytes(b'half')
+    (folder / '.partial.1.shard-00002.safetensors').write_bytes(b'half')
     extract([bag], tmp_path, TruthTeacher(), config())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
     assert files(tmp_path) == files(reference)
@@ -144,7 +143,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(bag, reference, tmp_path, monk
         if len(written) == 4:  # trajectory, plan, a shard, and no more
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cache_files.os, 'fsync', fsync)
+    monkeypatch.setattr(os, 'fsync', fsync)
     with pytest.raises(CacheError, match='No space left on device') as caught:
         extract([bag], tmp_path, TruthTeacher(), config())
     assert caught.value.exit_code == 2

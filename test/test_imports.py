@@ -11,8 +11,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'xmodelkd_ros'
 ORDER = (
-    'errors', 'config', 'labels', 'geometry', 'records', 'networks', 'inference', 'evaluation',
-    'simulation', 'drawing', 'messages', 'bags', 'training', 'distillation', 'nodes', 'cli',
+    'errors', 'files', 'config', 'labels', 'geometry', 'records', 'networks', 'inference',
+    'evaluation', 'simulation', 'drawing', 'messages', 'bags', 'training', 'distillation', 'nodes',
+    'cli',
 )
 WITHOUT_ROS = ('geometry', 'networks', 'inference', 'evaluation', 'simulation', 'drawing')
 ROS = ('rclpy', 'sensor_msgs', 'std_msgs', 'geometry_msgs', 'vision_msgs', 'cv_bridge',

@@ -188,7 +188,7 @@ def test_a_full_disk_is_said_and_what_was_done_stays(tmp_path, model, monkeypatc
     write = Path.write_bytes
 
     def full(self, data):
-        if self.name.startswith('.1.label'):
+        if self.name.endswith('.1.label'):
             write(self, data[:100])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(self, data)

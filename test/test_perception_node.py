@@ -67,7 +67,7 @@ BAD = {
     'missing checkpoint': ({'point_model': '/nowhere.safetensors'}, '/nowhere', 'no such'),
     'no cuda': ({'device': 'cuda:77'}, 'cuda:77', 'not there'),
     'unknown device': ({'device': 'abacus'}, 'abacus', 'cpu'),
-    'calibration file': ({'calibration_file': '/nowhere.yaml'}, '/nowhere.yaml', 'readable'),
+    'calibration file': ({'calibration_file': '/nowhere.yaml'}, '/nowhere.yaml', 'a YAML file'),
 }
 
 
@@ -221,7 +221,7 @@ def test_static_transforms_survive_a_jump_in_time(ros):
 
 
 @pytest.mark.parametrize('content, reason', [
-    ('', 'map frames'), ('[1, 2]', 'map frames'), ('front: 3', 'parent'), ('{', 'readable'),
+    ('', 'a mapping'), ('{}', 'map frames'), ('front: 3', 'parent'), ('{', 'a YAML file'),
     ('front: {parent: a, translation: [1, 2]}', '3 numbers'),
     ('front: {parent: a, rotation: [0, 0, 0, 2]}', 'not a rigid transform'),
     ('front: {parent: a, rotate: [0, 0, 0, 1]}', 'unknown key'),

@@ -250,4 +250,4 @@ def test_the_command_writes_results_for_a_model(tmp_path, capsys):
     assert {row['category_id'] for row in rows} <= set(CATEGORIES)
     (tmp_path / 'map.yaml').write_text('- a list')
     assert main(command) == 2
-    assert 'a YAML mapping' in capsys.readouterr().err
+    assert 'a YAML file with a mapping' in capsys.readouterr().err

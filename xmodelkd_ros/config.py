@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 import copy
 import dataclasses
+from pathlib import Path
 import types
 import typing
 from typing import Any, TypeVar
+
+import yaml
 
 from .errors import ConfigurationError
 
@@ -72,10 +75,10 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
-    for key in values:
+    for key, value in values.items():
         if key not in fields:
             known = ', '.join(sorted(fields))
-            raise ConfigurationError(prefix + key, values[key], f'unknown key, known are {known}')
+            raise ConfigurationError(f'{prefix}{key}', value, f'unknown key, known are {known}')
     converted = {
         key: _convert(value, hints[key], fields[key], prefix + key)
         for key, value in values.items()
@@ -84,8 +87,35 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested plain values, the inverse of `from_mapping`."""
-    return dataclasses.asdict(config)
+    """Return a configuration as nested plain values, as YAML and JSON give them back."""
+    return _plain(dataclasses.asdict(config))
+
+
+def read_mapping(path: str | Path, key: str) -> dict[Any, Any]:
+    """
+    Return the mapping that a YAML file holds.
+
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        Setting or option that names the file, for error messages.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read or holds something else.
+
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())
+        raise ConfigurationError(key, str(path), f'a YAML file ({reason})') from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(key, str(path), 'a YAML file with a mapping')
+    return content
 
 
 def leaves(cls: type[Any], prefix: str = '') -> Iterator[tuple[str, dataclasses.Field[Any]]]:
@@ -102,7 +132,13 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
     """Return the default of a field as YAML and ROS parameters know it: tuples as lists."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
-    return list(field.default) if isinstance(field.default, tuple) else field.default
+    return _plain(field.default)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def put(values: dict[str, Any], key: str, value: Any) -> None:

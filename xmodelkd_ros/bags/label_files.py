@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from ..config import read_mapping
 from ..errors import BagError, ConfigurationError
+from ..files import whole_file
 from ..labels import ID_BY_NAME, RAW_FROM_ID, SemanticClass, UNLABELLED
 
 IDS = ('own', 'semantickitti')
@@ -95,10 +96,7 @@ class LabelFolder:
         path = self._folder / TABLE
         if not path.is_file():
             return
-        try:
-            there = dict(yaml.safe_load(path.read_text(encoding='utf-8')))
-        except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
-            raise BagError(f'{path} is no table of classes: {error}') from error
+        there = read_mapping(path, 'out')
         for key in ('ids', 'model'):
             if there.get(key) != table[key]:
                 raise ConfigurationError(
@@ -114,13 +112,8 @@ def _raw_id(row: SemanticClass) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise BagError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        if partial.exists():
-            partial.unlink()

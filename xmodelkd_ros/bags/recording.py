@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .writer import BagWriter, COMPRESSIONS, STORAGES
 from ..config import setting
-from ..errors import BagError
-from ..evaluation.environment import write_environment
+from ..evaluation.run_file import write_run
 
 Messages = list[tuple[str, Any]]
 """Topics and messages."""
@@ -95,32 +91,4 @@ def write_recording(
         for entry in track(entries):
             for topic, message in entry.make():
                 writer.write(topic, message, entry.stamp)
-        configuration = _plain({**description, 'notes': recording.notes})
-        write_environment(writer.folder / RUN_FILE, configuration)
-
-
-def check_run(path: Path, description: Mapping[str, Any]) -> None:
-    """
-    Check that a bag that is there already was made as `description` says.
-
-    Raises
-    ------
-    BagError
-        If it was made with other settings, or is not of this package.
-
-    """
-    try:
-        content = yaml.safe_load((path / RUN_FILE).read_text(encoding='utf-8'))
-        made = dict(content['configuration'])
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise BagError(f'{path} exists and is no bag of this command: {error}') from error
-    wanted = _plain(description)
-    changed = [key for key in wanted if made.get(key) != wanted[key]]
-    if changed:
-        raise BagError(f'{path} exists with other settings: ' + ', '.join(
-            f'{key} {made.get(key)!r} instead of {wanted[key]!r}' for key in changed))
-
-
-def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description as it is read back: tuples are lists."""
-    return json.loads(json.dumps(dict(description)))
+        write_run(writer.folder / RUN_FILE, {**description, 'notes': recording.notes})

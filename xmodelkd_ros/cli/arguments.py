@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
-from ..config import default_of, describe_range, from_mapping, leaves, put
-from ..errors import ConfigurationError
+from ..config import default_of, describe_range, from_mapping, leaves, put, read_mapping
+from ..evaluation.run_file import read_run
 
 T = TypeVar('T')
 
@@ -47,7 +47,7 @@ def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
     """
     values: dict[str, Any] = {}
     if arguments.config is not None:
-        values = _read_yaml(arguments.config)
+        values = _read_config(arguments.config)
     given = vars(arguments)
     for key, field in leaves(cls):
         if key in given:
@@ -56,17 +56,9 @@ def config_from_options(arguments: argparse.Namespace, cls: type[T]) -> T:
     return from_mapping(cls, values)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        told = ' '.join(str(error).split())
-        raise ConfigurationError('config', str(path), f'a YAML file ({told})') from error
-    if isinstance(content, Mapping):
-        content = content.get('configuration', content)  # run.yaml has the environment beside it
-    if not isinstance(content, Mapping):
-        raise ConfigurationError('config', str(path), 'a YAML file with a mapping')
-    return dict(content)
+def _read_config(path: Path) -> dict[str, Any]:
+    content = read_mapping(path, 'config')
+    return read_run(path, 'config') if 'configuration' in content else content
 
 
 def _is_sequence(annotation: Any) -> bool:

@@ -70,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     from .demo_pictures import draw_results
     from .demo_tables import report
-    from ..evaluation.environment import write_environment
+    from ..evaluation.run_file import write_run
 
     started = time.monotonic()
     shows = [_simulated(config, out), *(_recorded(out) if config.kitti else [])]
@@ -78,7 +78,7 @@ def main(args: Sequence[str] | None = None) -> int:
     tables = report(results)
     drawn = [path for show, result in results.items() for path in draw_results(show, result, out)]
     (out / 'report.txt').write_text(tables + '\n')
-    write_environment(out / 'demo.yaml', to_mapping(config))
+    write_run(out / 'demo.yaml', to_mapping(config))
     print(f'\n{tables}\n\nto look at:')
     print('\n'.join(f'  {path}' for path in [*drawn, *results.values(), out / 'report.txt']))
     print(f'the demo took {time.monotonic() - started:.0f} s')

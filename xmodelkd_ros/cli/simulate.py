@@ -19,8 +19,9 @@ from ..config import to_mapping
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..bags.recording import check_run, write_recording
+    from ..bags.recording import RUN_FILE, write_recording
     from ..bags.simulated import simulated_drive, SimulatedDrivesConfig
+    from ..evaluation.run_file import check_run
     from ..evaluation.tables import format_table
 
     parser = argparse.ArgumentParser(prog='simulate', description=__doc__)
@@ -36,7 +37,7 @@ def main(args: Sequence[str] | None = None) -> int:
         description = {'command': 'simulate', **to_mapping(config)}
         is_there = path.exists()
         if is_there:
-            check_run(path, description)
+            check_run(path / RUN_FILE, description)
         else:
             track = functools.partial(progress, label=path.name, unit='entries')
             write_recording(simulated_drive(config), path, config, description, track)

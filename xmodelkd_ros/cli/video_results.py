@@ -8,11 +8,9 @@ from pathlib import Path
 import sys
 from typing import Any
 
-import yaml
-
 from .command import command
 from .progress import progress
-from ..errors import ConfigurationError
+from ..config import read_mapping
 from ..evaluation.tables import format_table
 from ..inference.video_models import load_video_segmenter
 
@@ -50,13 +48,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _read_map(path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        return {str(theirs): str(ours) for theirs, ours in content.items()}
-    except (OSError, AttributeError, yaml.YAMLError) as error:
-        raise ConfigurationError('class-map', str(path), f'a YAML mapping ({error})') from error
+    content = read_mapping(path, 'class-map') if path else {}
+    return {str(theirs): str(ours) for theirs, ours in content.items()}
 
 
 if __name__ == '__main__':

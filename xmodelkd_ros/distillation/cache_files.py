@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from ..errors import CacheError
+from ..files import whole_file
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -22,17 +22,9 @@ def write_whole(path: Path, data: bytes) -> None:
         If it cannot be written.
 
     """
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open('wb') as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise CacheError(
             f'{path} cannot be written: {error.strerror}; what is complete stays, the same '

@@ -24,8 +24,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .bag_sources import choose_drives
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
@@ -46,12 +44,12 @@ from .teachers.network_teacher import NetworkTeacher
 from .teachers.teacher import make_teacher
 from ..config import to_mapping
 from ..errors import ConfigurationError, MissingDependencyError
-from ..evaluation.environment import write_environment
+from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
-RUN_FILE, STATE_FILE = 'run.yaml', 'state.json'
+STATE_FILE = 'state.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
@@ -226,14 +224,8 @@ class Pipeline:
 
     def _check_folder(self) -> None:
         """Write the configuration into a new folder, or compare it with that of an old one."""
-        wanted = yaml.safe_load(yaml.safe_dump(to_mapping(self.config)))
-        path = self.out / RUN_FILE
-        if not path.is_file():
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_environment(path, wanted)
-            return
-        there = yaml.safe_load(path.read_text())['configuration']
-        for key, value in wanted.items():
-            if key not in _FREE and there.get(key) != value:
-                raise ConfigurationError(
-                    key, value, f'{there.get(key)!r}, as in {self.out}; or choose another out')
+        path, wanted = self.out / RUN_FILE, to_mapping(self.config)
+        if path.is_file():
+            check_run(path, wanted, _FREE)
+        else:
+            write_run(path, wanted)

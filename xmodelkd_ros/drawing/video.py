@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from ..errors import XModelKDError
+from ..files import whole_file
 
 CODECS = {'.mp4': 'mp4v', '.webm': 'VP80', '.avi': 'MJPG'}
 """Codec by file name suffix: of those that OpenCV's wheels write, the one that most play."""
@@ -101,12 +101,10 @@ def save_picture(path: Path | str, rgb: np.ndarray) -> None:
     if path.suffix not in ('.png', '.jpg'):
         raise XModelKDError(f'{path}: a picture ends in .png or .jpg')
     _, data = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    partial = path.with_name(f'.{path.name}.partial')
     try:
-        partial.write_bytes(data.tobytes())
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data.tobytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise XModelKDError(f'cannot write {path}: {error.strerror}') from None
 
 

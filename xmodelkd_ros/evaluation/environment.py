@@ -1,4 +1,4 @@
-"""What a figure was measured with: machine, versions and configuration, to print and to keep."""
+"""What a figure was measured with: machine and versions, to print and to keep."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 import platform
 import sys
 from typing import Any
-
-import yaml
 
 PACKAGES = (
     'numpy', 'torch', 'opencv-python-headless', 'safetensors', 'rosbags', 'pytorch-lightning',
@@ -31,22 +29,6 @@ def describe_environment() -> dict[str, Any]:
         'python': platform.python_version(),
         'packages': _versions(),
     }
-
-
-def write_environment(path: Path, configuration: Any) -> None:
-    """
-    Write the resolved configuration of a run and its environment as YAML.
-
-    Parameters
-    ----------
-    path
-        File to write, beside the run's output.
-    configuration
-        Nested plain values.
-
-    """
-    content = {'configuration': configuration, 'environment': describe_environment()}
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def _cpu_name() -> str:

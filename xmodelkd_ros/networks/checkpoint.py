@@ -25,6 +25,7 @@ from torch import nn, Tensor
 
 from ..config import from_mapping
 from ..errors import CheckpointError, ConfigurationError
+from ..files import whole_file
 from ..labels import SemanticClass
 
 FORMAT_VERSION = '1'
@@ -88,17 +89,11 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         What to write.
 
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: t.detach().cpu().contiguous() for name, t in checkpoint.state.items()}
     metadata = {'format_version': FORMAT_VERSION, 'sha256': checkpoint.sha256}
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
+    with whole_file(path) as partial:
         save_file(state, partial, metadata={**metadata, **_sections(checkpoint)})
         partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def checkpoint_kind(path: str | os.PathLike[str]) -> str:

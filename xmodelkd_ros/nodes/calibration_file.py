@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from geometry_msgs.msg import TransformStamped
 import numpy as np
-import yaml
 
-from ..config import from_mapping, setting
+from ..config import from_mapping, read_mapping, setting
 from ..errors import CalibrationError, ConfigurationError
 from ..geometry.transforms import from_translation_quaternion
 from ..messages.transforms import transform_message
@@ -36,12 +34,8 @@ def read_calibration_file(path: str) -> list[TransformStamped]:
         If the file cannot be read or an entry is not a pose; it names file and entry.
 
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = ' '.join(str(error).split())
-        raise ConfigurationError(KEY, path, f'not a readable YAML file ({reason})') from error
-    if not isinstance(content, dict) or not content:
+    content = read_mapping(path, KEY)
+    if not content:
         raise ConfigurationError(KEY, path, 'it must map frames to their poses')
     return [_transform(path, str(frame), entry) for frame, entry in content.items()]
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from .run_config import RunConfig
 from ..errors import ConfigurationError, MissingDependencyError
-from ..evaluation.environment import write_environment
+from ..evaluation.run_file import RUN_FILE, write_run
 from ..inference.devices import compute_dtype, select_device
 
 try:
@@ -76,7 +76,7 @@ def fit(
     if resume and not last.is_file():
         raise ConfigurationError('resume', str(out), f'there is no {last}')
     out.mkdir(parents=True, exist_ok=True)
-    write_environment(out / 'run.yaml', dict(configuration))
+    write_run(out / RUN_FILE, configuration)
     best = _ExportBest(monitor, export)
     trainer = _trainer(config, out, [
         *([_Watched(watch)] if watch else ()),

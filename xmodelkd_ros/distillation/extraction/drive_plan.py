@@ -86,7 +86,7 @@ def plan_drive(
         'class_ids': None if teacher.class_ids is None else teacher.class_ids.tolist(),
         'feature_size': min(teacher.feature_size, config.features or teacher.feature_size),
         'calibration': survey.calibration,
-        'config': _plain(to_mapping(config)),
+        'config': to_mapping(config),
         'cameras': list(survey.cameras),
         'views': list(view_names(survey.cameras, config.instants)),
     }
@@ -127,7 +127,7 @@ def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, 
     for key, name in _NAMES.items():
         old, new = found.get(key), wanted[key]
         if key == 'config' and isinstance(old, Mapping):
-            old = _plain(to_mapping(from_mapping(ExtractionConfig, old)))  # with new settings
+            old = to_mapping(from_mapping(ExtractionConfig, old))  # with new settings
         if _content(old) != _content(new):
             raise CacheError(
                 f'{folder} belongs to {name}: {_brief(old, new)} instead of {_brief(new, old)}; '
@@ -144,13 +144,6 @@ def _brief(value: Any, other: Any) -> str:
     if isinstance(value, Mapping) and isinstance(other, Mapping):
         return ', '.join(f'{k} {v!r}' for k, v in value.items() if other.get(k) != v)
     return str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return nested values as they are read back from JSON."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _write_trajectory(path: Path, trajectory: Trajectory) -> None:

@@ -25,6 +25,7 @@ from ..cache_files import hash_file, write_json
 from ..student.pieces import missing_pieces, Piece
 from ..teachers.teacher import Teacher
 from ...errors import CacheError, ConfigurationError
+from ...files import remove_partial
 
 Progress = Callable[[int, int], None]
 """Told how many shards there are and how many there will be; what it raises stops the work."""
@@ -78,7 +79,8 @@ def extract(
     """
     plans = [plan_drive(Path(source), Path(out), teacher, config) for source in sources]
     pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
-    _remove_partial(pending)
+    for plan in pending:
+        remove_partial(plan.folder)  # what a run that was killed left half-written
     pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]
     watch = _Watch(pieces, progress)
     effort = _work(pieces, teacher, processes, watch)
@@ -86,13 +88,6 @@ def extract(
     for plan in pending:
         _complete(plan, effort.get(plan.folder, np.nan))
     return [CachedDistillationDrive(plan.folder).folder for plan in plans]
-
-
-def _remove_partial(plans: Sequence[DrivePlan]) -> None:
-    """Remove what a run that was killed left half-written."""
-    for plan in plans:
-        for partial in plan.folder.glob('.*.partial'):
-            partial.unlink(missing_ok=True)
 
 
 class _Watch:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor
 from .looks import project_cloud
 from .students import load_student
 from ...errors import ConfigurationError, MissingDependencyError
+from ...files import whole_file
 from ...networks.point_network import PointNetwork
 from ...networks.point_projection import POINT_FEATURES, RangeProjection, RangeViewConfig
 from ...records import Cloud
@@ -76,7 +76,8 @@ def export_program(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Par
     count = torch.export.Dim('points', min=2, max=MOST_POINTS)
     shapes = {'image': None, 'cell': {0: count}, 'features': {1: count}}
     program = torch.export.export(network, _example(view), dynamic_shapes=shapes)
-    _write_whole(path, lambda partial: torch.export.save(program, partial))
+    with whole_file(path) as partial:
+        torch.export.save(program, partial)
     return compare(network, torch.export.load(path).module(), view, clouds)
 
 
@@ -105,7 +106,8 @@ def export_onnx(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Parity
         network, _example(view), dynamo=True, dynamic_shapes=shapes, input_names=INPUTS,
         output_names=['logits'], verbose=False)
     assert program is not None
-    _write_whole(path, lambda partial: program.save(partial, external_data=False))
+    with whole_file(path) as partial:
+        program.save(partial, external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
 
     def run(*given: Tensor) -> Tensor:
@@ -144,14 +146,3 @@ def _example(view: RangeViewConfig) -> tuple[Tensor, Tensor, Tensor]:
     seen = RangeProjection(view)(ring, torch.zeros(2))
     repeated = seen.features.new_zeros(POINT_FEATURES, 16)
     return seen.image[None], seen.cell[:1].repeat(16), repeated
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under another name, of the same suffix, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{os.getpid()}.{path.name}')
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

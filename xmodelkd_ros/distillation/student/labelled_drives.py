@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from ..extraction.point_views import no_views
 from ..records import DistillationFrame, FrameSource
+from ...config import read_mapping
 from ...errors import ConfigurationError, MessageError
 from ...labels import ID_BY_NAME, ID_FROM_RAW
 from ...training.cache import CachedDrive
@@ -163,18 +163,12 @@ def read_class_map(path: Path) -> np.ndarray:
         If the file cannot be read, an id is no number of 16 bits, or a name is not known.
 
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError('class_map', str(path), f'a YAML file ({error})') from error
-    if not isinstance(content, Mapping):
-        raise ConfigurationError('class_map', str(path), 'a mapping from ids to class names')
     ids = np.zeros(65536, np.uint16)
-    for key, name in content.items():
+    for key, name in read_mapping(path, 'label_map').items():
         if not isinstance(key, int) or not 0 <= key < len(ids):
-            raise ConfigurationError('class_map', key, '0 to 65535')
+            raise ConfigurationError('label_map', key, '0 to 65535')
         if name not in ID_BY_NAME:
             known = ', '.join(ID_BY_NAME)
-            raise ConfigurationError(f'class_map.{key}', name, f'one of {known}')
+            raise ConfigurationError(f'label_map.{key}', name, f'one of {known}')
         ids[key] = ID_BY_NAME[name]
     return ids

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-import yaml
 
 from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, Place, StepLoader
@@ -24,6 +23,7 @@ from ..records import FrameSource
 from ..teachers.network_teacher import NetworkTeacher
 from ...config import to_mapping
 from ...errors import ConfigurationError
+from ...evaluation.run_file import check_run, RUN_FILE
 from ...inference.point_segmenter import PointSegmenter
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
@@ -75,7 +75,8 @@ def distil(
 
     """
     seed_everything(config.run.seed)
-    _check_run(out, config, resume)
+    if resume and (out / RUN_FILE).is_file():
+        check_run(out / RUN_FILE, to_mapping(config))
     view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
     labelled, others = split(drives, config)
     make = SampleMaker(
@@ -148,18 +149,6 @@ def _counts(places: Sequence[Place], make: SampleMaker, config: DistillConfig) -
             open_ = (target < 0) & (guess >= 0)
             totals += np.bincount(guess[open_], trusted[open_], len(totals))
     return torch.from_numpy(totals)
-
-
-def _check_run(out: Path, config: DistillConfig, resume: bool) -> None:
-    """Refuse to go on with a run of another configuration."""
-    path = out / 'run.yaml'
-    if not resume or not path.is_file():
-        return
-    before = yaml.safe_load(path.read_text())['configuration']
-    now = yaml.safe_load(yaml.safe_dump(to_mapping(config)))
-    for key, value in now.items():
-        if before.get(key) != value:
-            raise ConfigurationError(key, value, f'{before.get(key)!r}, as in the run in {out}')
 
 
 def _summary(

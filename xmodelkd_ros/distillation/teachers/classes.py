@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from ...config import read_mapping
 from ...errors import ConfigurationError
 from ...labels import ALL_CLASSES, CITYSCAPES_NAMES, ID_BY_NAME, ID_FROM_CITYSCAPES
 
@@ -102,13 +102,8 @@ def load_class_map(path: str | Path) -> dict[str, str]:
         If it cannot be read, or holds anything else than names.
 
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError('class_map', str(path), f'a YAML file ({error})') from error
-    if not isinstance(content, dict) or not all(
-        isinstance(part, str) for pair in content.items() for part in pair
-    ):
+    content = read_mapping(path, 'class_map')
+    if not all(isinstance(part, str) for pair in content.items() for part in pair):
         raise ConfigurationError('class_map', str(path), "a YAML file of lines 'name: our name'")
     return content
 

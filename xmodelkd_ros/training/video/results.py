@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .annotated_video import AnnotatedVideo, coco_masks
+from ...files import whole_file
 from ...inference.tracker import Tracker
 from ...records import Detections, Tracks
 
@@ -88,10 +88,5 @@ def follow_video(
 
 def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write results as JSON; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(rows), encoding='utf-8')
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

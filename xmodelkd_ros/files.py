@@ -1,0 +1,42 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import os
+from pathlib import Path
+
+_PARTIAL = '.partial.'
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """
+    Let a file appear whole or not at all, even if the power fails.
+
+    The block writes the file beside it whose path it is given, of the same suffix. When the block
+    ends, that takes the place of `path`; if the block fails, nothing of it is left.
+
+    Parameters
+    ----------
+    path
+        Where the file is to appear; folders are made.
+
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'{_PARTIAL}{os.getpid()}.{path.name}')
+    try:
+        yield partial
+        with partial.open('rb') as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a process that was killed in the block of `whole_file` left in a folder."""
+    for partial in folder.glob(f'{_PARTIAL}*'):
+        partial.unlink(missing_ok=True)
