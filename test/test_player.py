@@ -251,6 +251,19 @@ def test_a_loop_jumps_back_and_ends_when_interrupted(tmp_path, ears):
     assert min(jumps) == pytest.approx(-(5 * PERIOD + 10_000_000), abs=30_000_000)
 
 
+def test_waiting_for_subscribers_ends_when_interrupted(tmp_path, ears):
+    write(tmp_path / 'bag', 3)
+    player = start('bag_player', bag=tmp_path / 'bag', wait_for_subscribers='[/nobody]')
+    until(lambda: ears.count_publishers('/points'))
+    time.sleep(0.3)
+    player.send_signal(signal.SIGINT)
+    try:
+        code, _, err = finish(player, timeout=20)
+    finally:
+        player.kill()
+    assert (code, err) == (0, '')
+
+
 @pytest.mark.parametrize(('name', 'parameters', 'reason'), [
     ('bag_player', {'bag': '/nowhere'}, 'there is no bag at /nowhere'),
     ('bag_recorder', {'bag': '/', 'topics': '[/a]'}, 'exists already'),

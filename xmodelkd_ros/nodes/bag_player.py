@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 import sys
 import threading
-import time
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -91,11 +90,11 @@ class BagPlayer(Node):
             self.finished.set_result(None)
 
     def _wait_for_subscribers(self) -> None:
-        awaited = self._config.wait_for_subscribers
-        while self.context.ok() and not all(map(self.count_subscribers, awaited)):
-            time.sleep(0.05)
+        awaited, stopped = self._config.wait_for_subscribers, self._playback.stopped
+        while not stopped.is_set() and not all(map(self.count_subscribers, awaited)):
+            stopped.wait(0.05)
         if awaited:
-            time.sleep(_DISCOVERY)  # until they know of the publishers, too
+            stopped.wait(_DISCOVERY)  # until they know of the publishers, too
 
     def _publish_clock(self, stamp: int) -> None:
         self._clock_publisher.publish(Clock(clock=stamp_message(stamp)))
