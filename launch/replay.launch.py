@@ -20,8 +20,8 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from xmodelkd_ros.bags.frames import image_topics
 from xmodelkd_ros.bags.reader import BagReader
+from xmodelkd_ros.bags.topics import find_topics
 
 ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
@@ -34,7 +34,7 @@ ARGUMENTS = {
     'report': ('', 'JSON file for the times from clouds to their labels'),
     'use_sim_time': ('true', 'take the time from the bag'),
 }
-"""Defaults and meanings; those of perception.launch.py can be given too."""
+"""Defaults and meanings; those of perception.launch.py can be given too, and go first."""
 
 LABELS = '/perception/output/points'
 RESULTS = (LABELS, '/perception/output/instances', '/perception/output/label_info')
@@ -57,10 +57,12 @@ def start(context):
     """Return perception, recorder and player for the cameras of the bag."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
-        topics = image_topics(bag)
+        topics = find_topics(bag).cameras
     given = values['cameras'].strip('[]').replace(' ', '')
     cameras = [name for name in given.split(',') if name] or list(topics)
-    compressed = any(topics.get(name, '').endswith('/compressed') for name in cameras)
+    found = {name: topics[name] for name in cameras if name in topics}
+    connections = {name: value for name, value in connections_of(found).items()
+                   if not LaunchConfiguration(name, default='').perform(context)}
     recorded = [name for name in values['topics'].split(',') if name] or [
         *results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     perception = PathJoinSubstitution(
@@ -68,15 +70,29 @@ def start(context):
     return [
         IncludeLaunchDescription(PythonLaunchDescriptionSource(perception), launch_arguments={
             'cameras': ','.join(cameras),
-            'transport': 'compressed' if compressed else 'raw',
             'use_sim_time': values['use_sim_time'],
+            **connections,
         }.items()),
         *(record(values['record'], recorded) if values['record'] else ()),
         play(values, [
-            '/points', *(topics[name] for name in cameras if name in topics),
+            '/points', *(camera.image for camera in found.values() if 'image' in connections),
             *(name for name in results_of(cameras) if values['record'] and name in recorded),
         ]),
     ]
+
+
+def connections_of(cameras):
+    """Return the arguments of perception.launch.py for the topics of each camera."""
+    values = {'image': {}, 'camera_info': {}, 'transport': {}, 'rectified': {}}
+    for name, camera in cameras.items():
+        image = camera.image.removesuffix('/compressed')
+        values['image'][name] = image
+        values['camera_info'][name] = camera.info
+        values['transport'][name] = 'raw' if image == camera.image else 'compressed'
+        if camera.rectified:
+            values['rectified'][name] = 'true'
+    return {argument: ','.join(f'{name}={value}' for name, value in own.items())
+            for argument, own in values.items() if own}
 
 
 def results_of(cameras):
