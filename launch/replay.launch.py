@@ -25,6 +25,7 @@ from xmodelkd_ros.bags.topics import find_topics
 
 ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
+    'points': ('', 'topic of the cloud; empty for that of the bag'),
     'rate': ('1.0', 'recorded seconds per second'),
     'start_offset': ('0.0', 'where to start, s'),
     'loop': ('false', 'start again at the end'),
@@ -57,7 +58,8 @@ def start(context):
     """Return perception, recorder and player for the cameras of the bag."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
-        topics = find_topics(bag).cameras
+        sensors = find_topics(bag, values['points'])
+    topics = sensors.cameras
     given = values['cameras'].strip('[]').replace(' ', '')
     cameras = [name for name in given.split(',') if name] or list(topics)
     found = {name: topics[name] for name in cameras if name in topics}
@@ -70,12 +72,13 @@ def start(context):
     return [
         IncludeLaunchDescription(PythonLaunchDescriptionSource(perception), launch_arguments={
             'cameras': ','.join(cameras),
+            'points': sensors.points,
             'use_sim_time': values['use_sim_time'],
             **connections,
         }.items()),
         *(record(values['record'], recorded) if values['record'] else ()),
-        play(values, [
-            '/points', *(camera.image for camera in found.values() if 'image' in connections),
+        play(values, sensors.points, [
+            sensors.points, *(camera.image for camera in found.values() if 'image' in connections),
             *(name for name in results_of(cameras) if values['record'] and name in recorded),
         ]),
     ]
@@ -101,7 +104,7 @@ def results_of(cameras):
                         for camera in cameras for name in RESULTS_OF_CAMERA)]
 
 
-def play(values, awaited):
+def play(values, reference, awaited):
     """Return the player, which waits until perception and the recorder are listening."""
     return Node(
         package='xmodelkd_ros', executable='bag_player', name='bag_player', output='screen',
@@ -110,6 +113,7 @@ def play(values, awaited):
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'start_offset': ParameterValue(LaunchConfiguration('start_offset'), value_type=float),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
+            'reference': reference,
             'wait_for': LABELS if values['report'] or values['lossless'] == 'true' else '',
             'in_flight': 1 if values['lossless'] == 'true' else 0,
             'report': values['report'],

@@ -147,7 +147,7 @@ def test_replay_ends_in_order_with_the_bag(replayed):
 
 
 def test_a_bag_with_topics_of_other_names_is_labelled_whole(replayed, folder):
-    write_bag(folder / 'others', images={
+    write_bag(folder / 'others', '/top/cloud', {
         'front': '/front/image_raw', 'left': '/left/image_rect/compressed'})
     said = ros2_launch(
         'replay.launch.py', bag=folder / 'others', record=folder / 'results_of_others',
@@ -155,6 +155,7 @@ def test_a_bag_with_topics_of_other_names_is_labelled_whole(replayed, folder):
     found = RecordedResults(folder / 'results_of_others').diagnostics()
     assert found['points.used'] == found['image.front.used'] == str(COUNT), said
     assert found['image.left.used'] == str(COUNT - 1), said
+    assert f'answers: asked {COUNT}, answered {COUNT}' in said
 
 
 def test_replay_ends_when_perception_cannot_start(folder, models):

@@ -276,6 +276,14 @@ def test_bad_configuration_is_one_fatal_line(name, parameters, reason):
     assert reason in err
 
 
+def test_a_reference_that_is_not_played_is_refused(tmp_path):
+    write(tmp_path / 'bag', 3)
+    code, _, err = finish(start('bag_player', bag=tmp_path / 'bag', wait_for='/labelled',
+                                reference='/top/points'))
+    assert (code, err.count('\n')) == (2, 1)
+    assert "reference = '/top/points' is not allowed: one of /points, /text" in err
+
+
 def test_a_truncated_bag_ends_playing_with_one_fatal_line(tmp_path):
     write(tmp_path / 'bag', 30)
     file = tmp_path / 'bag' / 'bag.mcap'

@@ -78,6 +78,9 @@ class BagPlayer(Node):
         if self._config.start_offset > duration:
             offset = self._config.start_offset
             raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
+        if self._config.wait_for and self._config.reference not in self._outputs:
+            raise ConfigurationError(
+                'reference', self._config.reference, 'one of ' + ', '.join(self._outputs))
 
     def _run(self) -> None:
         try:
