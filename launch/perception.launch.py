@@ -5,6 +5,8 @@ Start the node perception.
 /front/camera_info and TF; without cameras it labels points alone.
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -17,6 +19,7 @@ from launch.substitutions import (
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
 
@@ -74,7 +77,7 @@ def start_perception(context):
     remappings = [('~/input/points', values['points'])]
     if cameras:
         parameters['cameras'] = cameras
-    for camera in cameras:
+    for camera in cameras or cameras_of(values['params_file']):
         if transport := of_camera(values, 'transport', camera):
             parameters[f'camera.{camera}.transport'] = transport
         if rectified := of_camera(values, 'rectified', camera):
@@ -90,6 +93,14 @@ def start_perception(context):
         package='xmodelkd_ros', executable='perception', name='perception', namespace='',
         parameters=[values['params_file'], parameters, {'use_sim_time': flag('use_sim_time')}],
         remappings=remappings, output='screen', emulate_tty=True)]
+
+
+def cameras_of(path):
+    """Return the names of the cameras that a file of parameters gives to the node."""
+    content = yaml.safe_load(Path(path).read_text(encoding='utf-8')) or {}
+    lists = [values.get('ros__parameters', {}).get('cameras') for node, values in content.items()
+             if node.strip('/') in ('**', '*', 'perception')]
+    return next((names for names in reversed(lists) if names), [])
 
 
 def of_camera(values, name, camera):

@@ -158,6 +158,16 @@ def test_a_bag_with_topics_of_other_names_is_labelled_whole(replayed, folder):
     assert f'answers: asked {COUNT}, answered {COUNT}' in said
 
 
+def test_cameras_of_the_file_of_parameters_are_connected(tmp_path):
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump({
+        '/**': {'ros__parameters': {'cameras': []}},
+        'perception': {'ros__parameters': {'cameras': ['left']}},
+    }))
+    said = ros2_launch(
+        'perception.launch.py', params_file=tmp_path / 'mine.yaml', transport='odd')
+    assert "camera.left.transport = 'odd' is not allowed" in said
+
+
 def test_replay_ends_when_perception_cannot_start(folder, models):
     write_bag(folder / 'other')
     said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')
