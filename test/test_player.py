@@ -267,6 +267,13 @@ def test_waiting_for_subscribers_ends_when_interrupted(tmp_path, ears):
 @pytest.mark.parametrize(('name', 'parameters', 'reason'), [
     ('bag_player', {'bag': '/nowhere'}, 'there is no bag at /nowhere'),
     ('bag_recorder', {'bag': '/', 'topics': '[/a]'}, 'exists already'),
+    ('bag_recorder', {'bag': '/nowhere', 'topics': "['bad topic']"},
+     "topics = 'bad topic' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'wait_for_subscribers': '[/a//b]'},
+     "wait_for_subscribers = '/a//b' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'wait_for': 'bad topic'},
+     "wait_for = 'bad topic' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'use_sim_time': 5}, "expecting type 'BOOL'"),
 ])
 def test_bad_configuration_is_one_fatal_line(name, parameters, reason):
     code, out, err = finish(start(name, **parameters))

@@ -14,7 +14,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
 from .node_main import run_node
-from .parameters import declare_config, refuse_unknown_parameters
+from .parameters import declare_config, refuse_unknown_parameters, require_topic_names
 from .playback import Playback
 from .player_config import PlayerConfig
 from ..bags.reader import BagReader, message_class, Topic
@@ -39,6 +39,8 @@ class BagPlayer(Node):
         refuse_unknown_parameters(self)
         if not self._config.bag:
             raise ConfigurationError('bag', '', 'the path of a bag')
+        require_topic_names(self, 'wait_for_subscribers', self._config.wait_for_subscribers)
+        require_topic_names(self, 'wait_for', [self._config.wait_for or '/none'])
         self._bag = BagReader(self._config.bag)
         self._outputs = self._make_outputs()
         self._check()

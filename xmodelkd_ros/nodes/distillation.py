@@ -27,7 +27,7 @@ from std_srvs.srv import Trigger
 from .distillation_config import DistillationConfig
 from .distillation_work import DistillationWork
 from .models import shipped_model
-from .node_main import run_node
+from .node_main import require_success, run_node
 from .parameters import declare_config, refuse_unknown_parameters
 from ..distillation.pipeline_config import PipelineConfig
 from ..errors import MissingDependencyError, XModelKDError
@@ -155,10 +155,8 @@ def _started() -> DistillationNode:
     """Return the node, at work if it is to start by itself."""
     node = DistillationNode()
     if node.config.autostart:
-        node.trigger_configure()
-        if node.failure is not None:
-            raise node.failure
-        node.trigger_activate()
+        for change in (node.trigger_configure, node.trigger_activate):
+            require_success(change(), node.failure)
     return node
 
 

@@ -11,7 +11,9 @@ import threading
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError, RCLInvalidROSArgsError, UnknownROSArgsError
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -47,12 +49,18 @@ def run_node(
         return _run(make_node, make_executor, interrupted)
 
 
+def require_success(done: TransitionCallbackReturn, failure: XModelKDError | None) -> None:
+    """Raise an XModelKDError, `failure` if there is one, unless a change of state is done."""
+    if done != TransitionCallbackReturn.SUCCESS:
+        raise failure or XModelKDError('the node could not be configured and activated')
+
+
 def _run(
     make_node: Callable[[], Node], make_executor: Callable[[], Executor], interrupted: Future
 ) -> int:
     node: Node | None = None
     try:
-        node = make_node()
+        node = _made(make_node)
         _spin(node, make_executor(), interrupted)
     except XModelKDError as error:
         get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(str(error))
@@ -64,6 +72,14 @@ def _run(
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _made(make_node: Callable[[], Node]) -> Node:
+    """Return a node; what rclpy refuses of its names and parameters is the user's to mend."""
+    try:
+        return make_node()
+    except (RCLError, NameValidationException, ParameterException) as error:
+        raise XModelKDError(' '.join(str(error).split())) from error
 
 
 def _spin(node: Node, executor: Executor, interrupted: Future) -> None:

@@ -19,7 +19,7 @@ from .calibration_file import read_calibration_file
 from .diagnostics import Diagnostics
 from .logbook import Logbook
 from .models import Models
-from .node_main import run_node
+from .node_main import require_success, run_node
 from .outputs import Outputs
 from .parameters import declare_config, refuse_unknown_parameters
 from .perception_config import CameraConfig, PerceptionConfig
@@ -134,10 +134,8 @@ def _started() -> PerceptionNode:
     node = PerceptionNode()
     if not node.config.autostart:
         return node
-    node.trigger_configure()
-    if node.failure is not None:
-        raise node.failure
-    node.trigger_activate()
+    for change in (node.trigger_configure, node.trigger_activate):
+        require_success(change(), node.failure)
     return node
 
 
