@@ -319,6 +319,30 @@ def test_what_is_played_can_be_recorded_until_terminated(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['bag', 'out']
 
 
+def test_a_recording_is_kept_when_its_name_is_taken_meanwhile(tmp_path, ears):
+    recorder = start('bag_recorder', bag=tmp_path / 'out', topics='[/text]')
+    texts = ears.create_publisher(String, '/text', 10)
+    until(lambda: texts.get_subscription_count())
+    texts.publish(String(data='one'))
+    (tmp_path / 'out' / 'other').mkdir(parents=True)
+    recorder.send_signal(signal.SIGINT)
+    code, _, err = finish(recorder)
+    assert (code, err.count('\n')) == (2, 1)
+    assert '[FATAL]' in err
+    kept = next(tmp_path.glob('out.*'))
+    assert f'the bag is {kept}' in err
+    with BagReader(kept) as bag:
+        assert '/text' in bag.topics
+
+
+def test_a_report_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+    write(tmp_path / 'bag', 3)
+    code, out, err = finish(start(
+        'bag_player', bag=tmp_path / 'bag', report=tmp_path / 'nowhere' / 'report.json'))
+    assert (code, out, err.count('\n')) == (2, '', 1)
+    assert "report.json' is not allowed: a file in a folder that is there" in err
+
+
 def test_a_recording_ends_when_idle(tmp_path, ears):
     recorder = start('bag_recorder', bag=tmp_path / 'out', topics='[/text]', idle_timeout=0.5,
                      storage='sqlite3')

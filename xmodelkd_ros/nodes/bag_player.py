@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 import sys
 import threading
 
@@ -80,6 +81,9 @@ class BagPlayer(Node):
         if self._config.start_offset > duration:
             offset = self._config.start_offset
             raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
+        if self._config.report and not Path(self._config.report).parent.is_dir():
+            raise ConfigurationError(
+                'report', self._config.report, 'a file in a folder that is there')
         if self._config.wait_for and self._config.reference not in self._outputs:
             raise ConfigurationError(
                 'reference', self._config.reference, 'one of ' + ', '.join(self._outputs))

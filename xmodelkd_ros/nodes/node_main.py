@@ -33,7 +33,8 @@ def run_node(
 
     A node that ends by itself has a `finished` attribute, an `rclpy.task.Future`; its
     `destroy_node` is where it closes files. SIGINT and SIGTERM are an orderly end (code 0);
-    an XModelKDError, at the start or in a callback, is one FATAL line and its exit code.
+    an XModelKDError, at the start, in a callback or in `destroy_node`, is one FATAL line and its
+    exit code.
     """
     keep_freed_memory()
     # rclpy's own handlers end the middleware under the feet of callbacks and threads.
@@ -58,18 +59,20 @@ def require_success(done: TransitionCallbackReturn, failure: XModelKDError | Non
 def _run(
     make_node: Callable[[], Node], make_executor: Callable[[], Executor], interrupted: Future
 ) -> int:
-    node: Node | None = None
+    name = 'xmodelkd_ros'
     try:
         node = _made(make_node)
-        _spin(node, make_executor(), interrupted)
+        name = node.get_name()
+        try:
+            _spin(node, make_executor(), interrupted)
+        finally:
+            node.destroy_node()
     except XModelKDError as error:
-        get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(str(error))
+        get_logger(name).fatal(str(error))
         return error.exit_code
     except ExternalShutdownException:
         return 0
     finally:
-        if node is not None:
-            node.destroy_node()
         rclpy.try_shutdown()
     return 0
 
