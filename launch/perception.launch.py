@@ -5,6 +5,8 @@ Start the node perception.
 /front/camera_info and TF; without cameras it labels points alone.
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -12,10 +14,12 @@ from launch.substitutions import (
     EnvironmentVariable,
     LaunchConfiguration,
     PathJoinSubstitution,
+    TextSubstitution,
 )
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
 
@@ -23,7 +27,7 @@ ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for those of the file'),
     'params_file': (PathJoinSubstitution([CONFIG, 'perception.yaml']), 'parameters'),
     'points': ('/points', 'topic of the cloud'),
-    'image': ('/{camera}/image', 'topic of the images'),
+    'image': ('/{camera}/image', 'topic of the images, for all or as front=/a,left=/b'),
     'camera_info': ('/{camera}/camera_info', 'topic of the calibrations'),
     'transport': ('', 'raw, or compressed for <image>/compressed'),
     'rectified': ('', 'true if the images are rectified'),
@@ -35,7 +39,12 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'take the time from /clock'),
     'rviz': ('false', 'show the results in RViz'),
 }
-"""Defaults and meanings; what is left empty is as the file of parameters says."""
+"""
+Defaults and meanings; what is left empty is as the file of parameters says.
+
+`image`, `camera_info`, `transport` and `rectified` are for all cameras, or each camera's own, as
+transport:=front=raw,left=compressed.
+"""
 
 GIVEN = ('device', 'fixed_frame', 'calibration_file', 'point_model', 'video_model')
 FASTDDS = 'FASTDDS_DEFAULT_PROFILES_FILE'
@@ -68,21 +77,39 @@ def start_perception(context):
     remappings = [('~/input/points', values['points'])]
     if cameras:
         parameters['cameras'] = cameras
-    for camera in cameras:
-        if values['transport']:
-            parameters[f'camera.{camera}.transport'] = values['transport']
-        if values['rectified']:
-            parameters[f'camera.{camera}.rectified'] = flag('rectified')
-        image = values['image'].format(camera=camera)
+    for camera in cameras or cameras_of(values['params_file']):
+        if transport := of_camera(values, 'transport', camera):
+            parameters[f'camera.{camera}.transport'] = transport
+        if rectified := of_camera(values, 'rectified', camera):
+            parameters[f'camera.{camera}.rectified'] = ParameterValue(
+                TextSubstitution(text=rectified), value_type=bool)
+        image = of_camera(values, 'image', camera)
         remappings += [
             (f'~/input/{camera}/image', image),
             (f'~/input/{camera}/image/compressed', f'{image}/compressed'),
-            (f'~/input/{camera}/camera_info', values['camera_info'].format(camera=camera)),
+            (f'~/input/{camera}/camera_info', of_camera(values, 'camera_info', camera)),
         ]
     return [LifecycleNode(
         package='xmodelkd_ros', executable='perception', name='perception', namespace='',
         parameters=[values['params_file'], parameters, {'use_sim_time': flag('use_sim_time')}],
         remappings=remappings, output='screen', emulate_tty=True)]
+
+
+def cameras_of(path):
+    """Return the names of the cameras that a file of parameters gives to the node."""
+    content = yaml.safe_load(Path(path).read_text(encoding='utf-8')) or {}
+    lists = [values.get('ros__parameters', {}).get('cameras') for node, values in content.items()
+             if node.strip('/') in ('**', '*', 'perception')]
+    return next((names for names in reversed(lists) if names), [])
+
+
+def of_camera(values, name, camera):
+    """Return the value of an argument for a camera; the default where only others have one."""
+    value = values[name]
+    if '=' in value:
+        own = {key: rest for key, _, rest in (item.partition('=') for item in value.split(','))}
+        value = own.get(camera, ARGUMENTS[name][0])
+    return value.format(camera=camera)
 
 
 def flag(name):

@@ -20,11 +20,12 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from xmodelkd_ros.bags.frames import image_topics
 from xmodelkd_ros.bags.reader import BagReader
+from xmodelkd_ros.bags.topics import find_topics
 
 ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
+    'points': ('', 'topic of the cloud; empty for that of the bag'),
     'rate': ('1.0', 'recorded seconds per second'),
     'start_offset': ('0.0', 'where to start, s'),
     'loop': ('false', 'start again at the end'),
@@ -34,7 +35,7 @@ ARGUMENTS = {
     'report': ('', 'JSON file for the times from clouds to their labels'),
     'use_sim_time': ('true', 'take the time from the bag'),
 }
-"""Defaults and meanings; those of perception.launch.py can be given too."""
+"""Defaults and meanings; those of perception.launch.py can be given too, and go first."""
 
 LABELS = '/perception/output/points'
 RESULTS = (LABELS, '/perception/output/instances', '/perception/output/label_info')
@@ -57,9 +58,12 @@ def start(context):
     """Return perception, recorder and player for the cameras of the bag."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
-        topics = image_topics(bag)
+        sensors = find_topics(bag, values['points'])
+    topics = sensors.cameras
     cameras = items(values['cameras']) or list(topics)
-    compressed = any(topics.get(name, '').endswith('/compressed') for name in cameras)
+    found = {name: topics[name] for name in cameras if name in topics}
+    connections = {name: value for name, value in connections_of(found).items()
+                   if not LaunchConfiguration(name, default='').perform(context)}
     recorded = items(values['topics']) or [
         *results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     perception = PathJoinSubstitution(
@@ -67,15 +71,30 @@ def start(context):
     return [
         IncludeLaunchDescription(PythonLaunchDescriptionSource(perception), launch_arguments={
             'cameras': ','.join(cameras),
-            'transport': 'compressed' if compressed else 'raw',
+            'points': sensors.points,
             'use_sim_time': values['use_sim_time'],
+            **connections,
         }.items()),
         *(record(values['record'], recorded) if values['record'] else ()),
-        play(values, [
-            '/points', *(topics[name] for name in cameras if name in topics),
+        play(values, sensors.points, [
+            sensors.points, *(camera.image for camera in found.values() if 'image' in connections),
             *(name for name in results_of(cameras) if values['record'] and name in recorded),
         ]),
     ]
+
+
+def connections_of(cameras):
+    """Return the arguments of perception.launch.py for the topics of each camera."""
+    values = {'image': {}, 'camera_info': {}, 'transport': {}, 'rectified': {}}
+    for name, camera in cameras.items():
+        image = camera.image.removesuffix('/compressed')
+        values['image'][name] = image
+        values['camera_info'][name] = camera.info
+        values['transport'][name] = 'raw' if image == camera.image else 'compressed'
+        if camera.rectified:
+            values['rectified'][name] = 'true'
+    return {argument: ','.join(f'{name}={value}' for name, value in own.items())
+            for argument, own in values.items() if own}
 
 
 def results_of(cameras):
@@ -84,7 +103,7 @@ def results_of(cameras):
                         for camera in cameras for name in RESULTS_OF_CAMERA)]
 
 
-def play(values, awaited):
+def play(values, reference, awaited):
     """Return the player, which waits until perception and the recorder are listening."""
     return Node(
         package='xmodelkd_ros', executable='bag_player', name='bag_player', output='screen',
@@ -93,6 +112,7 @@ def play(values, awaited):
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'start_offset': ParameterValue(LaunchConfiguration('start_offset'), value_type=float),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
+            'reference': reference,
             'wait_for': LABELS if values['report'] or values['lossless'] == 'true' else '',
             'in_flight': 1 if values['lossless'] == 'true' else 0,
             'report': values['report'],

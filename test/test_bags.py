@@ -167,6 +167,19 @@ def test_a_bag_is_never_overwritten(tmp_path):
         BagWriter(tmp_path / 'bag')
 
 
+def test_a_bag_is_kept_when_its_name_is_taken_meanwhile(tmp_path):
+    with (
+        pytest.raises(BagError, match=r'not empty; the bag is ') as refusal,
+        BagWriter(tmp_path / 'bag') as bag,
+    ):
+        bag.write('/text', String(data='kept'), 1)
+        (tmp_path / 'bag' / 'other').mkdir(parents=True)
+    kept = str(refusal.value).rpartition(' ')[2]
+    with BagReader(kept) as bag:
+        assert [message.data for _, _, message in bag.messages()] == ['kept']
+    assert {path.name for path in tmp_path.iterdir()} == {'bag', Path(kept).name}
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(BagError, match='cannot be written'), BagWriter(tmp_path / 'file' / 'bag'):

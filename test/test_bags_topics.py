@@ -8,7 +8,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
-from xmodelkd_ros.bags.topics import find_topics
+from xmodelkd_ros.bags.topics import CameraTopics, find_topics
 from xmodelkd_ros.bags.writer import BagWriter
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.geometry.cameras import Camera
@@ -47,6 +47,14 @@ def test_topics_of_common_drivers_are_found(tmp_path):
         'plain': ('/plain/image', False),
     }
     assert topics.cameras['cam/left'].info == '/cam/left/camera_info'
+
+
+def test_a_camera_without_a_namespace_has_a_name(tmp_path):
+    with bag_of(
+        tmp_path / 'bag', points=PointCloud2, image_raw=Image, camera_info=CameraInfo,
+    ) as bag:
+        camera, = find_topics(bag).cameras.items()
+    assert camera == ('camera', CameraTopics('/image_raw', '/camera_info', False))
 
 
 def test_given_topics_are_taken(tmp_path):

@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import yaml
 pytest.importorskip('launch')
 
 from live_perception import base_parameters, DOMAIN  # noqa: E402, I100
+from sensor_msgs.msg import CompressedImage  # noqa: E402
 from small_world import (  # noqa: E402
     CAMERA,
     CAMERA_FROM_LIDAR,
@@ -48,13 +50,14 @@ START = 1_700_000_000_000_000_000
 STEP = 100_000_000
 COUNT = 12
 CAMERAS = ('front', 'left')
+IMAGES = {'front': '/front/image', 'left': '/left/image'}
 MISSING = 5
 """The cloud without an image of the camera on the left."""
 
 FILES = sorted((Path(__file__).resolve().parents[1] / 'launch').glob('*.launch.py'))
 
 
-def write_bag(path):
+def write_bag(path, points='/points', images=IMAGES):
     """Write a short drive, with points of many times; images are stamped after their clouds."""
     random = np.random.default_rng(0)
     with BagWriter(path) as bag:
@@ -72,15 +75,19 @@ def write_bag(path):
             sweep = cloud(stamp, seed=number)
             sweep = dataclasses.replace(
                 sweep, time_offset=random.integers(0, STEP, len(sweep.points)))
-            bag.write('/points', cloud_message(sweep), stamp)
+            bag.write(points, cloud_message(sweep), stamp)
             for lag, name in enumerate(CAMERAS, 1):
                 taken = stamp + lag * 7_000_000
                 if name == 'left' and number == MISSING:
                     continue
                 bag.write(f'/{name}/camera_info', camera_info_message(CAMERA, taken, name), taken)
                 rgb = picture(taken, seed=number + 100 * lag).rgb
-                bag.write(f'/{name}/image', image_message(
-                    rgb, 'rgb8', header_message(taken, name)), taken)
+                message = image_message(rgb, 'rgb8', header_message(taken, name))
+                if images[name].endswith('/compressed'):
+                    _, data = cv2.imencode('.png', rgb[..., ::-1])
+                    message = CompressedImage(
+                        header=message.header, format='png', data=data.tobytes())
+                bag.write(images[name], message, taken)
 
 
 def ros2_launch(file, **arguments):
@@ -154,6 +161,28 @@ def test_every_message_of_the_bag_is_accounted_for(replayed):
 
 def test_replay_ends_in_order_with_the_bag(replayed):
     assert replayed[2].count('process has finished cleanly') == 3, replayed[2]
+
+
+def test_a_bag_with_topics_of_other_names_is_labelled_whole(replayed, folder):
+    write_bag(folder / 'others', '/top/cloud', {
+        'front': '/front/image_raw', 'left': '/left/image_rect/compressed'})
+    said = ros2_launch(
+        'replay.launch.py', bag=folder / 'others', record=folder / 'results_of_others',
+        lossless='true', params_file=folder / 'parameters.yaml')
+    found = RecordedResults(folder / 'results_of_others').diagnostics()
+    assert found['points.used'] == found['image.front.used'] == str(COUNT), said
+    assert found['image.left.used'] == str(COUNT - 1), said
+    assert f'answers: asked {COUNT}, answered {COUNT}' in said
+
+
+def test_cameras_of_the_file_of_parameters_are_connected(tmp_path):
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump({
+        '/**': {'ros__parameters': {'cameras': []}},
+        'perception': {'ros__parameters': {'cameras': ['left']}},
+    }))
+    said = ros2_launch(
+        'perception.launch.py', params_file=tmp_path / 'mine.yaml', transport='odd')
+    assert "camera.left.transport = 'odd' is not allowed" in said
 
 
 def test_replay_ends_when_perception_cannot_start(folder, models):

@@ -67,6 +67,10 @@ BAD = {
     'missing checkpoint': ({'point_model': '/nowhere.safetensors'}, '/nowhere', 'no such'),
     'no cuda': ({'device': 'cuda:77'}, 'cuda:77', 'not there'),
     'unknown device': ({'device': 'abacus'}, 'abacus', 'cpu'),
+    'camera given twice': ({'cameras': '[front, front]'}, "['front', 'front']", 'different names'),
+    'name of a camera': ({'cameras': '[front-left]'}, "['front-left']", 'no digit first'),
+    'empty name of a camera': ({'cameras': "['']"}, "['']", 'letters'),
+    'type of a parameter of ROS': ({'use_sim_time': 5}, "'5'", 'BOOL'),
     'calibration file': ({'calibration_file': '/nowhere.yaml'}, '/nowhere.yaml', 'a YAML file'),
 }
 
@@ -84,6 +88,12 @@ def test_checkpoint_of_another_kind_is_refused(models, capfd):
     parameters = {**base_parameters(models, ('front',)), 'video_model': models[0]}
     assert main(['perception', *parameter_arguments(parameters)]) == 2
     assert "kind is 'point', 'video' is needed" in capfd.readouterr().err
+
+
+def test_a_node_that_cannot_be_activated_ends(models, capfd, monkeypatch):
+    monkeypatch.setattr(PerceptionNode, 'on_activate', lambda *_: FAILURE)
+    assert main(['perception', *parameter_arguments(base_parameters(models, ()))]) == 2
+    assert '[FATAL] ' in capfd.readouterr().err
 
 
 def test_exit_code_of_the_process(models):

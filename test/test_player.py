@@ -251,9 +251,29 @@ def test_a_loop_jumps_back_and_ends_when_interrupted(tmp_path, ears):
     assert min(jumps) == pytest.approx(-(5 * PERIOD + 10_000_000), abs=30_000_000)
 
 
+def test_waiting_for_subscribers_ends_when_interrupted(tmp_path, ears):
+    write(tmp_path / 'bag', 3)
+    player = start('bag_player', bag=tmp_path / 'bag', wait_for_subscribers='[/nobody]')
+    until(lambda: ears.count_publishers('/points'))
+    time.sleep(0.3)
+    player.send_signal(signal.SIGINT)
+    try:
+        code, _, err = finish(player, timeout=20)
+    finally:
+        player.kill()
+    assert (code, err) == (0, '')
+
+
 @pytest.mark.parametrize(('name', 'parameters', 'reason'), [
     ('bag_player', {'bag': '/nowhere'}, 'there is no bag at /nowhere'),
     ('bag_recorder', {'bag': '/', 'topics': '[/a]'}, 'exists already'),
+    ('bag_recorder', {'bag': '/nowhere', 'topics': "['bad topic']"},
+     "topics = 'bad topic' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'wait_for_subscribers': '[/a//b]'},
+     "wait_for_subscribers = '/a//b' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'wait_for': 'bad topic'},
+     "wait_for = 'bad topic' is not allowed: a topic name"),
+    ('bag_player', {'bag': '/nowhere', 'use_sim_time': 5}, "expecting type 'BOOL'"),
 ])
 def test_bad_configuration_is_one_fatal_line(name, parameters, reason):
     code, out, err = finish(start(name, **parameters))
@@ -261,6 +281,14 @@ def test_bad_configuration_is_one_fatal_line(name, parameters, reason):
     assert [line for line in (out + err).splitlines() if line] == [err.strip()]
     assert '[FATAL]' in err
     assert reason in err
+
+
+def test_a_reference_that_is_not_played_is_refused(tmp_path):
+    write(tmp_path / 'bag', 3)
+    code, _, err = finish(start('bag_player', bag=tmp_path / 'bag', wait_for='/labelled',
+                                reference='/top/points'))
+    assert (code, err.count('\n')) == (2, 1)
+    assert "reference = '/top/points' is not allowed: one of /points, /text" in err
 
 
 def test_a_truncated_bag_ends_playing_with_one_fatal_line(tmp_path):
@@ -289,6 +317,30 @@ def test_what_is_played_can_be_recorded_until_terminated(tmp_path):
         assert not bag.topics['/points'].latched
         assert bag.end > 1.7e18, 'log times are those of the clock'
     assert sorted(p.name for p in tmp_path.iterdir()) == ['bag', 'out']
+
+
+def test_a_recording_is_kept_when_its_name_is_taken_meanwhile(tmp_path, ears):
+    recorder = start('bag_recorder', bag=tmp_path / 'out', topics='[/text]')
+    texts = ears.create_publisher(String, '/text', 10)
+    until(lambda: texts.get_subscription_count())
+    texts.publish(String(data='one'))
+    (tmp_path / 'out' / 'other').mkdir(parents=True)
+    recorder.send_signal(signal.SIGINT)
+    code, _, err = finish(recorder)
+    assert (code, err.count('\n')) == (2, 1)
+    assert '[FATAL]' in err
+    kept = next(tmp_path.glob('out.*'))
+    assert f'the bag is {kept}' in err
+    with BagReader(kept) as bag:
+        assert '/text' in bag.topics
+
+
+def test_a_report_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+    write(tmp_path / 'bag', 3)
+    code, out, err = finish(start(
+        'bag_player', bag=tmp_path / 'bag', report=tmp_path / 'nowhere' / 'report.json'))
+    assert (code, out, err.count('\n')) == (2, '', 1)
+    assert "report.json' is not allowed: a file in a folder that is there" in err
 
 
 def test_a_recording_ends_when_idle(tmp_path, ears):

@@ -64,8 +64,9 @@ def find_topics(
     Find the topics of the sensors.
 
     Clouds are /points, or else the only PointCloud2. A camera is an Image or CompressedImage that
-    has a camera_info beside it, or is called image, and has the name of the namespace. Of several
-    in one namespace the raw one is taken, uncompressed if it is there; depth is left out.
+    has a camera_info beside it, or is called image, and has the name of the namespace, or is the
+    `camera` where it has none. Of several in one namespace the raw one is taken, uncompressed if
+    it is there; depth is left out.
 
     Parameters
     ----------
@@ -111,7 +112,8 @@ def _find_cameras(bag: BagReader) -> dict[str, CameraTopics]:
         space, kind = _split(name)
         if kind == 'image' or (kind in _PREFERRED and f'{space}/camera_info' in bag.topics):
             rank = _PREFERRED.index(kind), topic.type_name == _COMPRESSED, name
-            best[space.strip('/')] = min(rank, best.get(space.strip('/'), rank))
+            camera = space.strip('/') or 'camera'
+            best[camera] = min(rank, best.get(camera, rank))
     return {name: _camera(topic) for name, (_, _, topic) in best.items()}
 
 

@@ -39,7 +39,8 @@ class BagWriter:
     A new bag; use as a context manager.
 
     The bag is written into a temporary folder beside `path` and renamed when the block ends
-    well; after an error or an interrupt nothing is left.
+    well; after an error or an interrupt nothing is left. If something has appeared at `path`
+    meanwhile, the bag gets another name beside it, which the BagError says.
 
     Parameters
     ----------
@@ -149,6 +150,15 @@ class BagWriter:
         assert self._workspace is not None, 'the bag is not open'
         return self._workspace / self.path.name
 
+    def _put_in_place(self) -> None:
+        try:
+            self.folder.rename(self.path)
+        except OSError as failure:
+            kept = tempfile.mkdtemp(prefix=f'{self.path.name}.', dir=self.path.parent)
+            self.folder.rename(kept)
+            raise BagError(f'{self.path} cannot be written: {failure.strerror}; '
+                           f'the bag is {kept}') from failure
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -159,7 +169,7 @@ class BagWriter:
         try:
             if kind is None:
                 self._writer.close()
-                self.folder.rename(self.path)
+                self._put_in_place()
             else:
                 self._writer.abort()
         except OSError as failure:

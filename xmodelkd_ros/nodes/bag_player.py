@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 import sys
 import threading
-import time
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
 from .node_main import run_node
-from .parameters import declare_config, refuse_unknown_parameters
+from .parameters import declare_config, refuse_unknown_parameters, require_topic_names
 from .playback import Playback
 from .player_config import PlayerConfig
 from ..bags.reader import BagReader, message_class, Topic
@@ -40,6 +40,8 @@ class BagPlayer(Node):
         refuse_unknown_parameters(self)
         if not self._config.bag:
             raise ConfigurationError('bag', '', 'the path of a bag')
+        require_topic_names(self, 'wait_for_subscribers', self._config.wait_for_subscribers)
+        require_topic_names(self, 'wait_for', [self._config.wait_for or '/none'])
         self._bag = BagReader(self._config.bag)
         self._outputs = self._make_outputs()
         self._check()
@@ -79,6 +81,12 @@ class BagPlayer(Node):
         if self._config.start_offset > duration:
             offset = self._config.start_offset
             raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
+        if self._config.report and not Path(self._config.report).parent.is_dir():
+            raise ConfigurationError(
+                'report', self._config.report, 'a file in a folder that is there')
+        if self._config.wait_for and self._config.reference not in self._outputs:
+            raise ConfigurationError(
+                'reference', self._config.reference, 'one of ' + ', '.join(self._outputs))
 
     def _run(self) -> None:
         try:
@@ -91,11 +99,11 @@ class BagPlayer(Node):
             self.finished.set_result(None)
 
     def _wait_for_subscribers(self) -> None:
-        awaited = self._config.wait_for_subscribers
-        while self.context.ok() and not all(map(self.count_subscribers, awaited)):
-            time.sleep(0.05)
+        awaited, stopped = self._config.wait_for_subscribers, self._playback.stopped
+        while not stopped.is_set() and not all(map(self.count_subscribers, awaited)):
+            stopped.wait(0.05)
         if awaited:
-            time.sleep(_DISCOVERY)  # until they know of the publishers, too
+            stopped.wait(_DISCOVERY)  # until they know of the publishers, too
 
     def _publish_clock(self, stamp: int) -> None:
         self._clock_publisher.publish(Clock(clock=stamp_message(stamp)))

@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 
 from .node_main import run_node
-from .parameters import declare_config, refuse_unknown_parameters
+from .parameters import declare_config, refuse_unknown_parameters, require_topic_names
 from ..bags.qos import offered_qos
 from ..bags.reader import message_class
 from ..bags.recording import StorageConfig
@@ -49,6 +49,7 @@ class BagRecorder(Node):
             raise ConfigurationError('bag', '', 'the path of a new bag')
         if not self._config.topics:
             raise ConfigurationError('topics', [], 'at least one topic')
+        require_topic_names(self, 'topics', self._config.topics)
         self._waiting = {self.resolve_topic_name(name) for name in self._config.topics}
         self._files = contextlib.ExitStack()
         self._writer = self._files.enter_context(BagWriter(

@@ -11,6 +11,7 @@ import threading
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError, RCLInvalidROSArgsError, UnknownROSArgsError
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -27,7 +28,8 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
 
     A node that ends by itself has a `finished` attribute, an `rclpy.task.Future`; its
     `destroy_node` is where it closes files. SIGINT and SIGTERM are an orderly end (code 0);
-    an XModelKDError, at the start or in a callback, is one FATAL line and its exit code.
+    an XModelKDError, at the start, in a callback or in `destroy_node`, is one FATAL line and its
+    exit code.
     """
     keep_freed_memory()
     # rclpy's own handlers end the middleware under the feet of callbacks and threads.
@@ -44,20 +46,30 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
 
 
 def _run(make_node: Callable[[], Node], interrupted: Future) -> int:
-    node: Node | None = None
+    name = 'xmodelkd_ros'
     try:
-        node = make_node()
-        _spin(node, interrupted)
+        node = _made(make_node)
+        name = node.get_name()
+        try:
+            _spin(node, interrupted)
+        finally:
+            node.destroy_node()
     except XModelKDError as error:
-        get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(str(error))
+        get_logger(name).fatal(str(error))
         return error.exit_code
     except ExternalShutdownException:
         return 0
     finally:
-        if node is not None:
-            node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _made(make_node: Callable[[], Node]) -> Node:
+    """Return a node; what rclpy refuses of its names and parameters is the user's to mend."""
+    try:
+        return make_node()
+    except (RCLError, NameValidationException, ParameterException) as error:
+        raise XModelKDError(' '.join(str(error).split())) from error
 
 
 def _spin(node: Node, interrupted: Future) -> None:

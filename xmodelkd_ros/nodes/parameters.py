@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterable
 import dataclasses
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from ..config import default_of, describe_range, from_mapping, leaves, put
 from ..errors import ConfigurationError
@@ -81,6 +85,17 @@ def refuse_unknown_parameters(node: Node) -> None:
             allowed = 'unknown key, known are ' + ', '.join(
                 name for name in known if not name.startswith(_RCLPY_PARAMETERS))
             raise ConfigurationError(name, _plain(overrides[name].value), allowed)
+
+
+def require_topic_names(node: Node, name: str, topics: Iterable[str]) -> None:
+    """Raise ConfigurationError, by the name of a parameter, for what cannot name a topic."""
+    for topic in topics:
+        try:
+            # The first finds characters that are not allowed, the second repeated slashes.
+            full = expand_topic_name(topic, node.get_name(), node.get_namespace())
+            validate_full_topic_name(full)
+        except (ValueError, InvalidTopicNameException) as error:
+            raise ConfigurationError(name, topic, 'a topic name, as /points') from error
 
 
 def _plain(value: Any) -> Any:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from ..config import setting
+from ..errors import ConfigurationError
 from ..inference.pipeline import PipelineConfig
 from ..messages.stamps import NANOSECONDS_PER_SECOND
+
+_NAME = re.compile(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,3 +55,10 @@ class PerceptionConfig:
     reliability: str = setting(
         'reliable', 'quality of service of the outputs', choices=('reliable', 'best_effort'))
     pipeline: PipelineConfig = setting(PipelineConfig(), 'the pipeline')
+
+    def __post_init__(self) -> None:
+        names = self.cameras
+        if len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
+            raise ConfigurationError(
+                'cameras', names, 'different names of letters, digits and _, no digit first, with '
+                'single slashes between')

@@ -30,6 +30,11 @@ class Playback:
     config
         Pace and range.
 
+    Attributes
+    ----------
+    stopped
+        Set by `stop`.
+
     """
 
     def __init__(
@@ -38,25 +43,27 @@ class Playback:
     ) -> None:
         self._bag, self._outputs, self._clock, self._config = bag, outputs, clock, config
         self._answers, self._punctuality = Answers(), Punctuality()
-        self._stopped = threading.Event()
+        self.stopped = threading.Event()
         self._clock_period = 1 / config.clock_rate if config.clock_rate else float('inf')
         self._told: int | None = None
 
     def run(self) -> None:
         """Play until the end of the bag, or for ever if it loops, or until `stop`."""
+        if self.stopped.is_set():
+            return
         start = self._bag.start + int(self._config.start_offset * 1e9)
         latched = [topic for topic in self._outputs if self._bag.topics[topic].latched]
         for topic, stamp, data in self._bag.raw(latched):
             if stamp < start:
                 self._outputs[topic](data)
         self._play(start)
-        while self._config.loop and not self._stopped.is_set():
+        while self._config.loop and not self.stopped.is_set():
             self._play(start)
-        self._stopped.wait(self._config.linger)
+        self.stopped.wait(self._config.linger)
 
     def stop(self) -> None:
         """End `run` soon; from another thread."""
-        self._stopped.set()
+        self.stopped.set()
         self._answers.close()
 
     def answer(self, data: Any) -> None:
@@ -83,7 +90,7 @@ class Playback:
             for topic, stamp, data in messages:
                 self._sleep_until(stamp, pacer)
                 self._gate(topic, data, pacer)
-                if self._stopped.is_set():
+                if self.stopped.is_set():
                     return
                 self._outputs[topic](data)
                 self._punctuality.add(topic, pacer.due(stamp), time.monotonic())
@@ -92,8 +99,8 @@ class Playback:
 
     def _sleep_until(self, stamp: int, pacer: Pacer) -> None:
         """Wait until a message is due; the clock goes on meanwhile, up to its log time."""
-        while not self._stopped.is_set() and (left := pacer.due(stamp) - time.monotonic()) > 0:
-            self._stopped.wait(min(left, self._clock_period))
+        while not self.stopped.is_set() and (left := pacer.due(stamp) - time.monotonic()) > 0:
+            self.stopped.wait(min(left, self._clock_period))
             self._tell_time(min(stamp, pacer.recorded_time()))
         self._tell_time(stamp)
 

@@ -58,8 +58,7 @@ def started(make_node: Callable[[], WorkingNode]) -> WorkingNode:
     node = make_node()
     if not node.config.autostart:
         return node
-    node.trigger_configure()
-    if node.failure is not None:
-        raise node.failure
-    node.trigger_activate()
+    for change in (node.trigger_configure, node.trigger_activate):
+        if change() != Done.SUCCESS:
+            raise node.failure or XModelKDError('the node could not be configured and activated')
     return node
