@@ -19,6 +19,7 @@ from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
 from xmodelkd_ros.errors import MissingDependencyError
 from xmodelkd_ros.nodes.distillation import make_pipeline
 from xmodelkd_ros.nodes.distillation_config import DistillationConfig
+from xmodelkd_ros.nodes.node_main import run_node
 import yaml
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(200)]
@@ -137,3 +138,13 @@ def test_what_is_not_installed_is_named(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingDependencyError, match='pip install pytorch_lightning'):
         make_pipeline(PipelineConfig())
+
+
+def test_what_nobody_expected_to_be_missing_is_one_fatal_line(capfd):
+    def make_node():
+        import no_such_package  # noqa: F401
+
+    assert run_node(make_node, []) == 2
+    said = capfd.readouterr().err
+    assert "No module named 'no_such_package'; the files in requirements/" in said
+    assert said.count('[FATAL]') == 1 and 'Traceback' not in said

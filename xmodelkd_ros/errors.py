@@ -6,6 +6,9 @@ Each message holds the offending value and what would have been right.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+
 
 class XModelKDError(Exception):
     """Base of every error that is the user's to mend: no traceback, exit code 2."""
@@ -73,3 +76,18 @@ class MissingDependencyError(XModelKDError):
     def __init__(self, package: str, purpose: str) -> None:
         super().__init__(f'{package} is needed to {purpose}: pip install {package}')
         self.package = package
+
+
+@contextlib.contextmanager
+def needed(purpose: str) -> Iterator[None]:
+    """Name the package that an import in the block misses by a MissingDependencyError."""
+    try:
+        yield
+    except ImportError as error:
+        package = error.name.split('.')[0] if error.name else str(error).strip().split('\n')[0]
+        raise MissingDependencyError(package, purpose) from error
+
+
+def describe_missing(error: ModuleNotFoundError) -> str:
+    """Return what to say of a package that nobody expected to be missing."""
+    return f'{error}; the files in requirements/ list what is needed beside ROS 2'

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import MissingDependencyError
+from ..errors import needed
 
-try:
+with needed('read and write bags'):
     from rosbags.interfaces import (
         Connection,
         ConnectionExtRosbag2,
@@ -25,8 +25,6 @@ try:
         WriterError,
     )
     from rosbags.typesys import get_types_from_msg, get_typestore, Stores
-except ImportError as error:
-    raise MissingDependencyError('rosbags', 'read and write bags') from error
 
 __all__ = [
     'CompressionFormat',

@@ -12,7 +12,7 @@ import numpy as np
 from .reader import BagReader, header_stamp
 from .sensor_files import read_sweep
 from .topics import find_topics
-from ..errors import BagError, MissingDependencyError, XModelKDError
+from ..errors import BagError, needed, XModelKDError
 from ..messages.clouds import cloud_from_message, INTENSITY_NAMES, unit_intensity
 from ..records import Cloud
 
@@ -85,10 +85,8 @@ def read_pcd(path: Path) -> Cloud:
         If pypcd4 is not installed.
 
     """
-    try:
+    with needed('read .pcd files'):
         from pypcd4 import PointCloud
-    except ImportError as error:
-        raise MissingDependencyError('pypcd4', 'read .pcd files') from error
     try:
         found = PointCloud.from_path(path)
     except Exception as error:  # the parser raises whatever damaged bytes lead it to

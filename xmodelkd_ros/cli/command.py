@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from ..errors import XModelKDError
+from ..errors import describe_missing, XModelKDError
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -31,8 +31,7 @@ def command(main: Main) -> Callable[..., int]:
             print(f'error: {error}', file=sys.stderr)
             return error.exit_code
         except ModuleNotFoundError as error:
-            print(f'error: {error}; the files in requirements/ list what is needed beside ROS 2',
-                  file=sys.stderr)
+            print(f'error: {describe_missing(error)}', file=sys.stderr)
             return XModelKDError.exit_code
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it flushes

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import sys
 from typing import TypeVar
 
-from ..errors import MissingDependencyError
+from ..errors import needed
 
 T = TypeVar('T')
 
@@ -15,8 +15,6 @@ def progress(
     items: Iterable[T], label: str, unit: str = 'it', total: int | None = None
 ) -> Iterable[T]:
     """Pass `items`, `total` in number, through and show on a terminal's stderr how far that is."""
-    try:
+    with needed('show progress'):
         from tqdm import tqdm
-    except ImportError as error:
-        raise MissingDependencyError('tqdm', 'show progress') from error
     return tqdm(items, desc=label, unit=unit, total=total, disable=not sys.stderr.isatty())

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from .devices import autocast, download, select_device, upload
-from ..errors import CheckpointError, MissingDependencyError
+from ..errors import CheckpointError, needed
 from ..labels import ALL_CLASSES, SemanticClass, thing_id_of_name
 from ..networks.checkpoint import Checkpoint
 from ..records import Detections
@@ -150,10 +150,8 @@ def _mask_score(logits: np.ndarray) -> np.ndarray:
 
 def _load(model: str) -> tuple[Any, dict[str, Any]]:
     """Return the network, and what is written of its preprocessing."""
-    try:
+    with needed(f'use {model}'):
         import transformers
-    except ImportError as error:
-        raise MissingDependencyError('transformers', f'use {model}') from error
     try:
         config = transformers.AutoConfig.from_pretrained(model, local_files_only=True)
         if config.model_type != 'mask2former':

@@ -32,7 +32,7 @@ from .node_main import run_node
 from .parameters import declare_config, refuse_unknown_parameters
 from .working_node import started, WorkingNode
 from ..distillation.pipeline_config import PipelineConfig
-from ..errors import MissingDependencyError
+from ..errors import needed
 from ..messages.diagnostics import diagnostics_message, status_message
 
 if TYPE_CHECKING:
@@ -126,10 +126,8 @@ def make_pipeline(config: PipelineConfig) -> Pipeline:
         If a package that only training needs is not installed.
 
     """
-    try:
+    with needed('distil'):
         from ..distillation.pipeline import Pipeline
-    except ModuleNotFoundError as missing:
-        raise MissingDependencyError(str(missing.name), 'distil') from missing
     return Pipeline(config, shipped_model('point'))
 
 

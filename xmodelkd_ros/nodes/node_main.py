@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from .allocator import keep_freed_memory
-from ..errors import XModelKDError
+from ..errors import describe_missing, XModelKDError
 
 
 def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
@@ -57,6 +57,9 @@ def _run(make_node: Callable[[], Node], interrupted: Future) -> int:
     except XModelKDError as error:
         get_logger(name).fatal(str(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(describe_missing(error))
+        return XModelKDError.exit_code
     except ExternalShutdownException:
         return 0
     finally:

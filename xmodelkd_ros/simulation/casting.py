@@ -10,13 +10,11 @@ import numpy as np
 from .ground import Ground
 from .materials import GROUND_LABEL, Material
 from .meshes import Mesh
-from ..errors import MissingDependencyError
+from ..errors import needed
 
-try:
+with needed('simulate drives'):
     from embreex.mesh_construction import TriangleMesh
     from embreex.rtcore_scene import EmbreeScene
-except ImportError as error:
-    raise MissingDependencyError('embreex', 'simulate drives') from error
 
 
 @dataclasses.dataclass

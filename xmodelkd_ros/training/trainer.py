@@ -9,22 +9,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 import torch
 from torch.utils.data import DataLoader
 
 from .run_config import RunConfig
-from ..errors import ConfigurationError, MissingDependencyError
+from ..errors import ConfigurationError
 from ..evaluation.run_file import RUN_FILE, write_run
 from ..inference.devices import compute_dtype, select_device
-
-try:
-    import pytorch_lightning as lightning
-    from pytorch_lightning.callbacks import Callback, ModelCheckpoint, Timer, TQDMProgressBar
-    from pytorch_lightning.loggers import TensorBoardLogger
-    from pytorch_lightning.strategies import DDPStrategy
-except ImportError as missing:
-    raise MissingDependencyError('pytorch-lightning', 'train') from missing
-
 
 Watch = Callable[[int, int], None]
 """Told how many steps are done and how many there will be."""

@@ -15,7 +15,7 @@ from .survey import Survey
 from .trajectory import steady_segments, Trajectory
 from ...bags.reader import BagReader
 from ...bags.transforms import BagTransforms
-from ...errors import CalibrationError, MessageError, MissingDependencyError
+from ...errors import CalibrationError, MessageError, needed
 from ...messages.clouds import cloud_from_message
 from ...records import Cloud
 
@@ -127,12 +127,9 @@ def register_run(run: Iterable[tuple[int, Cloud]]) -> Iterator[tuple[int, np.nda
 
 
 def _registration() -> Any:
-    try:
+    with needed('find the poses of a bag without odometry in TF'):
         from kiss_icp.config.parser import load_config
         from kiss_icp.kiss_icp import KissICP
-    except ImportError as error:
-        raise MissingDependencyError(
-            'kiss-icp', 'find the poses of a bag without odometry in TF') from error
     config = load_config(None)
     config.registration.max_num_threads = 1  # sums of more have no fixed order
     return KissICP(config)

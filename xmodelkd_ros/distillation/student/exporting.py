@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .looks import project_cloud
 from .students import load_student
-from ...errors import ConfigurationError, MissingDependencyError
+from ...errors import ConfigurationError, needed
 from ...files import whole_file
 from ...networks.point_network import PointNetwork
 from ...networks.point_projection import POINT_FEATURES, RangeProjection, RangeViewConfig
@@ -93,12 +93,9 @@ def export_onnx(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Parity
         If onnxscript or onnxruntime is not installed.
 
     """
-    try:
+    with needed('export to ONNX and check the result'):
         import onnxruntime
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        name = error.name or 'onnxscript'
-        raise MissingDependencyError(name, 'export to ONNX and check the result') from error
     network, view = _load(checkpoint, clouds)
     count = torch.export.Dim('points', min=2, max=MOST_POINTS)
     shapes = {'image': None, 'cell': {0: count}, 'features': {1: count}}

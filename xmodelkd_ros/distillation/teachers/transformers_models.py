@@ -9,7 +9,7 @@ import torch
 from torch import nn, Tensor
 
 from .network_teacher import TeacherNetwork
-from ...errors import ConfigurationError, MissingDependencyError
+from ...errors import ConfigurationError, needed
 from ...networks.espnetv2 import DEVIATION, MEAN
 
 _LEAST = 1e-6
@@ -86,19 +86,15 @@ def load_transformers(weights: str) -> list[TeacherNetwork]:
         If transformers, or a package that the model needs, is not installed.
 
     """
-    try:
+    with needed(f'use the teacher {weights}'):
         import transformers
-    except ImportError as missing:
-        raise MissingDependencyError('transformers', f'use the teacher {weights}') from missing
-    try:
-        config = transformers.AutoConfig.from_pretrained(weights, local_files_only=True)
-        auto, wrap = _kind(transformers, config)
-        model = auto.from_pretrained(weights, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError('teacher', weights, _advice(weights, error)) from error
-    except ImportError as missing:
-        package = getattr(missing, 'name', None) or str(missing).strip().splitlines()[0]
-        raise MissingDependencyError(package, f'use the teacher {weights}') from missing
+
+        try:
+            config = transformers.AutoConfig.from_pretrained(weights, local_files_only=True)
+            auto, wrap = _kind(transformers, config)
+            model = auto.from_pretrained(weights, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError('teacher', weights, _advice(weights, error)) from error
     names, multiple = None, _patch(config)
     if wrap is not Backbone:
         names = tuple(config.id2label[row] for row in range(config.num_labels))

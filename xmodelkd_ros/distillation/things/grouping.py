@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from ...config import setting
-from ...errors import MissingDependencyError
+from ...errors import needed
 from ...geometry.boxes import points_in_boxes
 from ...inference.boxes import fit_box
 from ...inference.painting import SUITS
@@ -123,12 +123,10 @@ def _linked(
     place: np.ndarray, reach: np.ndarray, kind: np.ndarray, config: ThingConfig
 ) -> np.ndarray:
     """Return (M,) the group of each point: place (M, 2) m, range (M,) m, kind (M,)."""
-    try:
+    with needed('group the points of things'):
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
         from scipy.spatial import cKDTree
-    except ImportError as error:
-        raise MissingDependencyError('scipy', 'group the points of things') from error
     cells = np.column_stack((np.floor(place / CELL), kind)).astype(np.int64)
     _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     place, kind = place[first], kind[first]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..cache import CachedDrive
 from ..resizing import resize_picture
-from ...errors import BagError, MissingDependencyError
+from ...errors import BagError, needed
 from ...records import Picture
 
 RATE = 6.0
@@ -137,10 +137,8 @@ def decode(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 
 def coco_masks() -> Any:
     """Return `pycocotools.mask`; MissingDependencyError where it is not installed."""
-    try:
+    with needed('read and write run lengths'):
         from pycocotools import mask
-    except ImportError as error:
-        raise MissingDependencyError('pycocotools', 'read and write run lengths') from error
     return mask
 
 
