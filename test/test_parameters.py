@@ -88,7 +88,7 @@ def test_a_prefix_gives_several_of_a_kind(make_node):
 
 @pytest.mark.parametrize(('override', 'message'), [
     ('rate:=0.1', 'rate = 0.1 is not allowed: 0.5 to inf Hz'),
-    ('rate:=fast', "rate = 'fast' is not allowed: a float"),
+    ('rate:=fast', "rate = 'fast' is not allowed: a float, 0.5 to inf Hz"),
     ('count:=2.5', 'count = 2.5 is not allowed: a int'),
     ('mode:=odd', "mode = 'odd' is not allowed: one of slow, fast"),
     ('weights:=[1.0, -1.0]', r'weights = \[1.0, -1.0\] is not allowed: 0 to inf'),

@@ -168,11 +168,15 @@ def test_bad_clouds_are_refused_with_the_reason_and_the_node_goes_on(live, stamp
         message = cloud_message(cloud(stamp + number * STEP))
         spoil(message)
         live.send('points', message)
-        wait_for(lambda text=f'points: message of .* refused: .*{reason}': says(live, text))
+        wait_for(lambda reason=reason: refuses(live, 'points', reason))
     live.counts('points', refused=refused + len(BAD_CLOUDS))
     live.now += 10 * STEP
     live.send_frame(live.now)
     live.output_at(live.now)
+
+
+def refuses(live, topic, reason):
+    return says(live, f'/perception/input/{topic}: message of .* refused: .*{reason}')
 
 
 def says(live, pattern):
@@ -188,7 +192,7 @@ def test_bad_images_are_refused_with_the_reason_and_cost_only_themselves(live, s
         live.send('front/image', message)
         live.send_frame(at, cameras=('left',))
         live.output_at(at, 'left/detections')
-        wait_for(lambda text=f'image.front: message of .* refused: .*{reason}': says(live, text))
+        wait_for(lambda reason=reason: refuses(live, 'front/image', reason))
     live.counts('image.front', refused=refused + len(BAD_IMAGES))
     assert int(live.diagnostics['tf.failures']) >= 1
 
@@ -199,7 +203,7 @@ def test_compressed_image_that_cannot_be_decoded_is_refused(live, stamp):
     live.send('left/image', message)
     live.send_frame(stamp, cameras=('front',))
     live.output_at(stamp, 'front/detections')
-    wait_for(lambda: says(live, 'image.left: message of .* refused: .*cannot be decoded'))
+    wait_for(lambda: refuses(live, 'left/image/compressed', 'cannot be decoded'))
 
 
 def test_points_that_are_not_finite_get_label_0_and_are_said(live, stamp):
@@ -211,7 +215,7 @@ def test_points_that_are_not_finite_get_label_0_and_are_said(live, stamp):
     live.send('points', message)
     labels = column(live.output_at(stamp), 'label')
     assert not labels[:9].any() and labels[9:].all()
-    wait_for(lambda: says(live, r'has 9 points that are NaN or infinite'))
+    wait_for(lambda: says(live, r'/input/points: .* has 9 points that are NaN or infinite'))
     live.counts('points', not_finite=9)
 
 
@@ -228,7 +232,7 @@ def test_calibration_that_is_impossible_refuses_images_until_a_good_one_comes(li
     live.send('front/image', image_of(stamp))
     live.send_frame(stamp, cameras=('left',))
     live.output_at(stamp, 'left/detections')
-    wait_for(lambda: says(live, 'image.front: .* refused: the camera is not calibrated'))
+    wait_for(lambda: refuses(live, 'front/image', 'the camera is not calibrated'))
     live.send('front/camera_info', camera_info_message(CAMERA, stamp, 'front'))
     live.send_frame(stamp + STEP)
     live.output_at(stamp + STEP, 'front/detections')

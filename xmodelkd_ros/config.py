@@ -161,7 +161,12 @@ def _convert(value: Any, hint: Any, field: dataclasses.Field[Any], key: str) -> 
         if not isinstance(value, Mapping):
             raise ConfigurationError(key, value, 'a mapping')
         return from_mapping(hint, value, key + '.')
-    converted = _coerce(value, hint, key)
+    try:
+        converted = _coerce(value, hint, key)
+    except ConfigurationError as error:
+        limits = describe_range(field) if field.metadata else 'any'
+        raise error if limits == 'any' else ConfigurationError(
+            key, error.value, f'{error.allowed}, {limits}') from None
     _check_range(converted, field, key)
     return converted
 

@@ -77,8 +77,9 @@ class FrameMaker:
         count = int((~finite).any(1).sum())
         self._logbook.not_finite += count
         self._logbook.complaints.warn(
-            f'points: message of {cloud.stamp / 1e9:.3f} s has {count} points that are NaN or '
-            'infinite though is_dense is set; they get label 0')
+            f'{self._logbook.ledger.topic("points")}: message of {cloud.stamp / 1e9:.3f} s '
+            f'has {count} points that are NaN or infinite though is_dense is set; '
+            'they get label 0')
 
     def _view(
         self, name: str, message: Image | CompressedImage, cloud: Cloud, patience: float

@@ -40,7 +40,7 @@ class Inputs:
     calibrations
         Gets camera_info.
     ledger
-        Told what the middleware has dropped.
+        Told the topics, and what the middleware has dropped.
 
     """
 
@@ -72,6 +72,7 @@ class Inputs:
         subscriber = Subscriber(
             self._node, kind, f'~/input/{topic}', qos_profile=_SENSOR_DATA,
             event_callbacks=events)
+        self._ledger.name(source, subscriber.sub.topic_name)
         subscriber.registerCallback(callback)
         self._subscribers.append(subscriber)
 

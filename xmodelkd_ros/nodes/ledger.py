@@ -71,6 +71,15 @@ class Ledger:
         self._received: Counter[str] = Counter()
         self._fates: Counter[tuple[str, str]] = Counter()
         self._lost: Counter[str] = Counter()
+        self._topics: dict[str, str] = {}
+
+    def name(self, source: str, topic: str) -> None:
+        """Take note of the topic of an input, by which a refusal names it."""
+        self._topics[source] = topic
+
+    def topic(self, source: str) -> str:
+        """Return the topic of an input."""
+        return self._topics.get(source, source)
 
     def receive(self, source: str) -> None:
         """Count a message that has arrived."""
@@ -91,7 +100,8 @@ class Ledger:
         """Count a message as refused, and say its stamp, in ns, and why."""
         self.settle(source, REFUSED)
         text = ' '.join(str(reason).split())
-        self._complaints.warn(f'{source}: message of {stamp / 1e9:.3f} s refused: {text}')
+        self._complaints.warn(
+            f'{self.topic(source)}: message of {stamp / 1e9:.3f} s refused: {text}')
 
     def counts(self, source: str) -> dict[str, int]:
         """Return received, each fate, waiting (what has none yet), and lost beside these."""
