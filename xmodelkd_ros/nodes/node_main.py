@@ -58,7 +58,7 @@ def _run(make_node: Callable[[], Node], interrupted: Future) -> int:
         get_logger(name).fatal(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
-        get_logger(node.get_name() if node else 'xmodelkd_ros').fatal(describe_missing(error))
+        get_logger(name).fatal(describe_missing(error))
         return XModelKDError.exit_code
     except ExternalShutdownException:
         return 0
