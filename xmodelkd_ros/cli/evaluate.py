@@ -8,7 +8,9 @@ import importlib
 from pathlib import Path
 import sys
 
+from .arguments import add_options, config_from_options
 from .command import command
+from ..evaluation.video import TrackScoreConfig
 
 KINDS = {
     'point': ('training.point', 'IoU of each class'),
@@ -17,6 +19,9 @@ KINDS = {
     'teacher': ('distillation.teachers', 'IoU of each class over the pixels of pictures'),
 }
 """`evaluate_<kind>` of `<folder>.evaluation` returns a table."""
+
+TRACKED = ('video', 'clip')
+"""Kinds whose scores are of tracks; what counts can be said."""
 
 
 @command
@@ -32,11 +37,14 @@ def main(args: Sequence[str] | None = None) -> int:
         own.add_argument('--device', default='auto', help='cpu, cuda, cuda:<n> or auto')
         own.add_argument('--cache', type=Path, default=Path('.cache/drives'),
                          help='folder for arrays (default: %(default)s)')
+        if kind in TRACKED:
+            add_options(own, TrackScoreConfig)
     options = parser.parse_args(args)
     folder, _ = KINDS[options.kind]
     module = importlib.import_module(f'..{folder}.evaluation', __package__)
     evaluate = getattr(module, f'evaluate_{options.kind}')
-    print(evaluate(options.bags, options.model, options.device, options.cache))
+    counted = [config_from_options(options, TrackScoreConfig)] if options.kind in TRACKED else []
+    print(evaluate(options.bags, options.model, options.device, options.cache, *counted))
     return 0
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from ..cache import cached_drives
 from ..video.evaluation import score_drives
+from ...evaluation.video import TrackScoreConfig
 from ...inference.clip_segmenter import load_clip_segmenter
 
 
-def evaluate_clip(bags: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
+def evaluate_clip(
+    bags: Sequence[str | Path], model: Path, device: str, cache: Path,
+    config: TrackScoreConfig,
+) -> str:
     """
     Return the scores of a checkpoint of the kind 'clip'; else as `evaluate_video`.
 
@@ -21,4 +25,4 @@ def evaluate_clip(bags: Sequence[str | Path], model: Path, device: str, cache: P
 
     """
     segment = load_clip_segmenter(model, device)
-    return score_drives(cached_drives(bags, cache), segment.classes, segment)
+    return score_drives(cached_drives(bags, cache), segment.classes, segment, config)

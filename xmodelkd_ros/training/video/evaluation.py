@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cache import cached_drives, CachedDrive
 from ...errors import BagError
-from ...evaluation.video import TrackEvaluation
+from ...evaluation.video import TrackEvaluation, TrackScoreConfig
 from ...inference.tracker import Tracker
 from ...inference.video_models import load_video_segmenter, VideoModel
 from ...labels import SemanticClass
@@ -20,7 +20,8 @@ Track = Callable[[Iterable[tuple[int, np.ndarray]]], Iterable[Tracks]]
 
 
 def evaluate_video(
-    bags: Sequence[str | Path], model: Path, device: str, cache: Path
+    bags: Sequence[str | Path], model: Path, device: str, cache: Path,
+    config: TrackScoreConfig,
 ) -> str:
     """
     Return AP, AP50, AP75, AR1, AR10 by class and by part, and the id switches, as tables.
@@ -35,6 +36,8 @@ def evaluate_video(
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
     cache
         Where bags are kept as arrays.
+    config
+        What counts.
 
     Raises
     ------
@@ -43,7 +46,8 @@ def evaluate_video(
 
     """
     segment = load_video_segmenter(model, device)
-    return score_drives(cached_drives(bags, cache), segment.classes, follow(segment))
+    drives = cached_drives(bags, cache)
+    return score_drives(drives, segment.classes, follow(segment), config)
 
 
 def follow(segment: VideoModel) -> Track:
@@ -58,7 +62,8 @@ def follow(segment: VideoModel) -> Track:
 
 
 def score_drives(
-    drives: Sequence[CachedDrive], classes: Sequence[SemanticClass], track: Track
+    drives: Sequence[CachedDrive], classes: Sequence[SemanticClass], track: Track,
+    config: TrackScoreConfig,
 ) -> str:
     """
     Return the scores over all cameras of labelled drives as tables.
@@ -69,13 +74,14 @@ def score_drives(
         If a drive has no camera, or no true instances.
 
     """
-    evaluation = TrackEvaluation(classes=tuple(classes))
+    evaluation = TrackEvaluation(config, tuple(classes))
     for drive in drives:
         if not drive.cameras:
             raise BagError(f'{drive.folder} has no pictures')
         for camera in drive.cameras:
             score_drive(drive, camera, track, evaluation)
-    return evaluation.table()
+    counted = f'tracks whose largest mask is below {config.min_pixels} pixels do not count'
+    return f'{evaluation.table()}\n\n{counted}'
 
 
 def score_drive(
