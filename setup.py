@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 NAME = 'xmodelkd_ros'
 COMMANDS = ('simulate', 'kitti_to_bag', 'train', 'evaluate', 'label', 'distil', 'demo',
-            'benchmark', 'masks_from_lidar', 'video_results')
+            'benchmark', 'masks_from_lidar', 'masks_from_video', 'video_results')
 NODES = ('perception', 'distillation', 'bag_player', 'bag_recorder')
 ROOT = Path(__file__).parent
 
