@@ -13,7 +13,6 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from xmodelkd_ros.config import items_of
 
 CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
 
@@ -59,8 +58,13 @@ def start_distillation(context):
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
     }
     for name in LISTS:
-        if chosen := items_of(given[name]):
+        if chosen := items(given[name]):
             parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = chosen
     return [LifecycleNode(
         package='xmodelkd_ros', executable='distillation', name='distillation', namespace='',
         parameters=[given['params_file'], parameters], output='screen', emulate_tty=True)]
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

@@ -19,7 +19,6 @@ from launch.substitutions import (
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from xmodelkd_ros.config import items_of
 import yaml
 
 CONFIG = PathJoinSubstitution([FindPackageShare('xmodelkd_ros'), 'config'])
@@ -73,7 +72,7 @@ def generate_launch_description():
 def start_perception(context):
     """Return the node, with a remapping for each topic of each camera."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    cameras = items_of(values['cameras'])
+    cameras = items(values['cameras'])
     parameters = {name: text(values[name]) for name in GIVEN if values[name]}
     remappings = [('~/input/points', values['points'])]
     if cameras:
@@ -121,3 +120,8 @@ def flag(name):
 def text(value):
     """Return a text as a parameter that YAML does not read as anything else."""
     return ParameterValue(value, value_type=str)
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

@@ -22,7 +22,6 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.bags.topics import find_topics
-from xmodelkd_ros.config import items_of
 
 ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
@@ -61,11 +60,11 @@ def start(context):
     with BagReader(LaunchConfiguration('bag').perform(context)) as bag:
         sensors = find_topics(bag, values['points'])
     topics = sensors.cameras
-    cameras = items_of(values['cameras']) or list(topics)
+    cameras = items(values['cameras']) or list(topics)
     found = {name: topics[name] for name in cameras if name in topics}
     connections = {name: value for name, value in connections_of(found).items()
                    if not LaunchConfiguration(name, default='').perform(context)}
-    recorded = items_of(values['topics']) or [
+    recorded = items(values['topics']) or [
         *results_of(cameras), '/diagnostics', '/tf', '/tf_static']
     perception = PathJoinSubstitution(
         [FindPackageShare('xmodelkd_ros'), 'launch', 'perception.launch.py'])
@@ -126,3 +125,8 @@ def record(path, topics):
     return [Node(
         package='xmodelkd_ros', executable='bag_recorder', name='bag_recorder', output='screen',
         parameters=[{'bag': path, 'topics': topics}])]
+
+
+def items(argument):
+    """Return the items of an argument, given as `a,b` or `[a, b]`."""
+    return [item for part in argument.strip('[] ').split(',') if (item := part.strip())]

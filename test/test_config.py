@@ -7,14 +7,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
-from xmodelkd_ros.config import (
-    describe_range,
-    from_mapping,
-    items_of,
-    read_mapping,
-    setting,
-    to_mapping,
-)
+from xmodelkd_ros.config import describe_range, from_mapping, read_mapping, setting, to_mapping
 from xmodelkd_ros.errors import ConfigurationError
 import yaml
 
@@ -102,9 +95,3 @@ def test_describe_range():
     fields = {field.name: field for field in dataclasses.fields(Outer)}
     assert describe_range(fields['mode']) == 'one of a, b'
     assert describe_range(fields['name']) == 'any'
-
-
-def test_lists_are_read_with_brackets_and_without():
-    for written in ('a,b c', '[a,b c]', '[a, b c]', ' a , b c,'):
-        assert items_of(written) == ['a', 'b c']
-    assert items_of('') == items_of('[]') == []

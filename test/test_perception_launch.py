@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
+import runpy
 import shutil
 import subprocess
 
@@ -52,6 +54,7 @@ IMAGES = {'front': '/front/image', 'left': '/left/image'}
 MISSING = 5
 """The cloud without an image of the camera on the left."""
 
+FILES = sorted((Path(__file__).resolve().parents[1] / 'launch').glob('*.launch.py'))
 
 
 def write_bag(path, points='/points', images=IMAGES):
@@ -187,3 +190,11 @@ def test_replay_ends_when_perception_cannot_start(folder, models):
     said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')
     assert said.count('[FATAL]') == 1 and '/nowhere: there is no such checkpoint' in said
     assert 'exit code 2' in said
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_all_launch_files_read_lists_alike(path):
+    items = runpy.run_path(str(path))['items']
+    for written in ('a,b c', 'a, b c', '[a,b c]', '[a, b c,]', ' [ a , b c ] '):
+        assert items(written) == ['a', 'b c']
+    assert items('') == items('[]') == []

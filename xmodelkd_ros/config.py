@@ -141,11 +141,6 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def items_of(text: str) -> list[str]:
-    """Return the items of a list as launch arguments give it: `a,b` or `[a, b]`."""
-    return [item for part in text.strip('[] ').split(',') if (item := part.strip())]
-
-
 def put(values: dict[str, Any], key: str, value: Any) -> None:
     """Set the value of a dotted key in nested plain values."""
     *groups, leaf = key.split('.')
