@@ -2,7 +2,8 @@
 Start the node perception.
 
 `ros2 launch xmodelkd_ros perception.launch.py cameras:=front` listens to /points, /front/image,
-/front/camera_info and TF; without cameras it labels points alone.
+/front/camera_info and TF; without cameras it labels points alone. This file imports nothing of the
+package, which would set how many threads BLAS has in all that a vehicle launches beside it.
 """
 
 from pathlib import Path

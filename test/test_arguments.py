@@ -107,6 +107,7 @@ def test_a_command_turns_an_unusable_path_into_one_line_and_code_2(
     file, drive = tmp_path / 'file', tmp_path / 'drive'
     file.touch()
     drive.mkdir()
+    (drive / 'metadata.yaml').touch()
     if module == 'train':
         pytest.importorskip('pytorch_lightning')
     main = importlib.import_module(f'xmodelkd_ros.cli.{module}').main
