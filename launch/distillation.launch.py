@@ -9,7 +9,7 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, TextSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -32,6 +32,9 @@ TEXTS = {
     'start': 'checkpoint to start from',
     'device': "the teacher's: cpu, cuda or auto",
 }
+NUMBERS = {
+    'adaptation': "share of the pictures' own statistics in the teacher's batch norms, 0 for none",
+}
 OF_EXTRACTION = ('rectified', 'cameras')
 """Arguments; what is left empty is as the file of parameters says."""
 
@@ -40,7 +43,7 @@ def generate_launch_description():
     """Return the arguments and the node, with whose end the launch ends."""
     return LaunchDescription([
         *(DeclareLaunchArgument(name, default_value='', description=meaning)
-          for name, meaning in {**LISTS, **TEXTS}.items()),
+          for name, meaning in {**LISTS, **TEXTS, **NUMBERS}.items()),
         DeclareLaunchArgument(
             'params_file', default_value=PathJoinSubstitution([CONFIG, 'distillation.yaml']),
             description='parameters'),
@@ -52,11 +55,14 @@ def generate_launch_description():
 
 def start_distillation(context):
     """Return the node."""
-    names = (*LISTS, *TEXTS, 'params_file')
+    names = (*LISTS, *TEXTS, *NUMBERS, 'params_file')
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     parameters = {
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
     }
+    for name in NUMBERS:
+        if given[name]:
+            parameters[name] = ParameterValue(TextSubstitution(text=given[name]))
     for name in LISTS:
         if chosen := items(given[name]):
             parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = chosen

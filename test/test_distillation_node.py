@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from small_distillation import settings, write_drive, write_teacher
 from std_srvs.srv import Trigger
+from test_docs import _flat, ROOT
 from xmodelkd_ros.config import default_of, leaves
 from xmodelkd_ros.nodes.distillation_config import DistillationConfig
 from xmodelkd_ros.nodes.node_main import run_node
@@ -118,9 +120,27 @@ def test_an_unknown_parameter_is_one_fatal_line(folder, teacher):
     assert code == 2 and "techer = 'x' is not allowed: unknown key" in said, said
 
 
-def test_the_file_of_parameters_holds_the_defaults():
-    from test_docs import _flat, ROOT
+def test_arguments_of_the_launch_file_reach_the_node(monkeypatch):
+    pytest.importorskip('launch')
+    from launch import LaunchContext
 
+    path = ROOT / 'launch' / 'distillation.launch.py'
+    spec = importlib.util.spec_from_file_location('distillation_launch', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, 'LifecycleNode', lambda **arguments: arguments)
+    context = LaunchContext()
+    given = {'bags': 'a,b', 'teacher': '1', 'adaptation': '0.25'}
+    names = (*module.LISTS, *module.TEXTS, *module.NUMBERS, 'params_file')
+    context.launch_configurations.update({**dict.fromkeys(names, ''), **given})
+    (node,) = module.start_distillation(context)
+    found = {
+        name: value.evaluate(context) if hasattr(value, 'evaluate') else value
+        for name, value in node['parameters'][1].items()}
+    assert found == {'bags': ['a', 'b'], 'teacher': '1', 'adaptation': 0.25}
+
+
+def test_the_file_of_parameters_holds_the_defaults():
     content = yaml.safe_load((ROOT / 'config' / 'distillation.yaml').read_text())
     ((_, node),) = content.items()
     defaults = {key: default_of(field) for key, field in leaves(DistillationConfig)}

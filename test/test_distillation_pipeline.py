@@ -54,6 +54,17 @@ def test_bags_and_a_teacher_become_a_student_that_labels(folder, teacher):
     assert 'packages' in kept['environment']
 
 
+def test_a_fused_model_without_its_image_networks_is_not_given_away(
+    folder, teacher, monkeypatch, caplog
+):
+    monkeypatch.setattr(pipeline_module, 'runs_alone', lambda path: False)
+    make(folder, teacher).run()
+    out = folder / 'out'
+    assert (out / 'train' / 'fused.safetensors').is_file()
+    assert not (out / 'fused.safetensors').exists()
+    assert [m for m in caplog.messages if m.startswith('no fused.safetensors: only teachers')]
+
+
 def test_a_second_start_does_nothing_again(folder, teacher):
     make(folder, teacher).run()
     student = (folder / 'out' / 'student.safetensors').stat().st_mtime_ns

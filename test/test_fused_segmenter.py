@@ -9,10 +9,12 @@ from small_world import CAMERA, CAMERA_FROM_LIDAR, frame
 import torch
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.extraction.sightings import Answer, make_mixing
+from xmodelkd_ros.distillation.student import students
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.students import (
     FUSED,
     make_image,
+    runs_alone,
     save_student,
     STUDENT,
     Student,
@@ -44,6 +46,13 @@ class Extracted:
         self.teacher = {'name': teacher.name, 'sha256': teacher.sha256}
 
 
+class Colour(torch.nn.Module):
+    """A teacher's network of another kind."""
+
+    def forward(self, pixels):
+        return pixels, pixels[:, :2]
+
+
 @dataclasses.dataclass
 class Trained:
     """What `save_student` asks of the module that was trained."""
@@ -65,16 +74,29 @@ def models(tmp_path_factory):
         parameter.data.mul_(2)
     save_student(out, Trained(student), CONFIG, VIEW, {}, image)
     save_student(out / 'without', Trained(student), CONFIG, VIEW, {})
+    torch.manual_seed(5)
+    save_espnetv2(out / 'other.safetensors', EspNetV2(EspNetV2Config(), 16), ALL_CLASSES[1:], {})
+    several = make_teacher(spec_of(out, 'several'), 'cpu')
+    image = make_image(several, [Extracted(several)])
+    save_student(out / 'several', Trained(student), CONFIG, VIEW, {}, image)
     return out
 
 
-def test_pictures_say_what_the_extraction_heard(models):
+def spec_of(models, kind):
+    """Return the teacher of a fused model: one network, or several at scales and mirrored."""
+    one = f'espnetv2:{models}/image.safetensors'
+    return one if kind == '.' else f'{one},{models}/other.safetensors@0.7,1+flip'
+
+
+@pytest.mark.parametrize('kind', ['.', 'several'])
+def test_pictures_say_what_the_extraction_heard(models, kind):
     seen = frame(10**18, ('front', 'rear'))
-    segmenter = FusedSegmenter(models / FUSED)
+    segmenter = load_point_segmenter(models / kind / FUSED)
+    assert isinstance(segmenter, FusedSegmenter)
     views = list(seen.views.values())
     with torch.inference_mode():
         found = segmenter._look(seen.cloud.points, views, seen.cloud.stamp)
-    teacher = make_teacher(f'espnetv2:{models}/image.safetensors', 'cpu')
+    teacher = make_teacher(spec_of(models, kind), 'cpu')
     assert isinstance(teacher, NetworkTeacher)
     assert isinstance(teacher.networks[0], TeacherNetwork)
     mixing = make_mixing(teacher.feature_size, KEPT)
@@ -139,5 +161,14 @@ def test_a_fused_model_needs_its_own_image_network(models, tmp_path):
                 for path in (other, models / 'image.safetensors')]
     with pytest.raises(ConfigurationError, match='who looked at the drives: espnetv2'):
         make_image(teachers[0], [Extracted(teachers[1])])
-    small = make_teacher(f'espnetv2:{other}@0.5', 'cpu')
-    assert make_image(small, [Extracted(small)]) is None
+
+
+def test_a_teacher_that_cannot_go_into_a_fused_model_is_left_out(models, monkeypatch):
+    assert runs_alone(models / FUSED) and runs_alone(models / 'several' / FUSED)
+    assert not runs_alone(models / 'without' / FUSED)
+    teacher = make_teacher(spec_of(models, '.'), 'cpu')
+    monkeypatch.setattr(students, 'LARGEST_IMAGE', 1000)
+    assert make_image(teacher, [Extracted(teacher)]) is None
+    linear = TeacherNetwork(Colour(), 'colour', ('road', 'car'))
+    other = NetworkTeacher('colour', [linear], (1.0,), False, torch.device('cpu'))
+    assert make_image(other, [Extracted(other)]) is None

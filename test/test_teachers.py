@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from xmodelkd_ros.distillation.extraction.sightings import Answer
+from xmodelkd_ros.distillation.teachers.adaptation import adapt_once
 from xmodelkd_ros.distillation.teachers.classes import id_of_teacher_class, load_class_map
 from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher, TeacherNetwork
 from xmodelkd_ros.distillation.teachers.teacher import adapt, make_teacher
@@ -194,6 +195,15 @@ def test_adaptation_says_where_there_is_nothing_to_adapt():
         adapt(position_teacher(), pictures(1))
     with pytest.raises(ConfigurationError, match='share'):
         adapt(position_teacher(), pictures(1), 0.0)
+
+
+def test_a_teacher_without_batch_norms_stays_as_it_is_and_that_is_said_once(tmp_path, caplog):
+    path = tmp_path / 'teacher.safetensors'
+    for _ in range(2):
+        teacher = position_teacher()
+        assert adapt_once(teacher, [tmp_path / 'no bag'], 0.5, 8, path) is teacher
+    assert caplog.messages == ['position is not adapted to the pictures: it has no batch norms']
+    assert not path.exists()
 
 
 @pytest.mark.parametrize('spec', ['espnetv2', 'resnet:a', 'espnetv2:', 'espnetv2:a.pth@9'])

@@ -10,7 +10,8 @@ quality.txt  extract: the figures of each drive
 train/     train: log, checkpoints, student.safetensors, and fused.safetensors
 finetune/  finetune: the same, where there are labelled bags
 scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
-student.safetensors  export: what `perception` loads; beside it, in exported/, programs
+student.safetensors  export: what `perception` loads, and fused.safetensors of ESPNetv2 teachers;
+           in exported/, programs
 state.json which stages are done
 ========== =========================================================================
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
 from .student.judging import judge
 from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
-from .student.students import FUSED, STUDENT
+from .student.students import FUSED, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
 from .teachers.classes import load_class_map
@@ -189,9 +191,14 @@ class Pipeline:
         write_whole(self.out / SCORES, f'{scores}\n'.encode())
 
     def _export(self, watch: Callable[[int, int], None]) -> None:
-        for path in (self._student(), self.out / 'train' / FUSED):
-            if path.is_file():
+        fused = self.out / 'train' / FUSED
+        for path in (self._student(), fused):
+            if path.is_file() and (path != fused or runs_alone(path)):
                 write_whole(self.out / path.name, path.read_bytes())
+            elif path.is_file():
+                logging.getLogger(__name__).warning(
+                    'no %s: only teachers of the kind espnetv2 are small enough to be put into it',
+                    FUSED)
         clouds = [drive.frame(0).cloud for drive in self._caches(self.validation)[:EXPORT_SWEEPS]]
         found = {}
         for name, export in (('student.pt2', export_program), ('student.onnx', export_onnx)):

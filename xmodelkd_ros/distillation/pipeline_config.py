@@ -61,8 +61,8 @@ class PipelineConfig:
     sweeps: list[str] = setting(
         [], 'bags without images, whose sweeps the student labels itself and learns from')
     adaptation: float = setting(
-        0.5, "share of the pictures' own statistics in the teacher's batch norms, 0 for none",
-        low=0, high=1)
+        0.5, "share of the pictures' own statistics in the teacher's batch norms, if it has any; "
+        '0 for none', low=0, high=1)
     adaptation_pictures: int = setting(32, 'pictures that are looked at for that', low=1)
     start: str = setting(
         '', 'checkpoint that the student starts from and that labels what no camera saw; empty '

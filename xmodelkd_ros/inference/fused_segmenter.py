@@ -34,14 +34,14 @@ class FusedSegmenter(PointSegmenter):
     Parameters
     ----------
     checkpoint
-        Of kind 'fused', with the image network in it.
+        Of kind 'fused', with the image networks in it.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint cannot be used, or lacks its image network.
+        If the checkpoint cannot be used, or lacks its image networks.
     DeviceError
         If the device is not there.
 
@@ -123,12 +123,15 @@ def _fusion(whole: Checkpoint, path: str | os.PathLike[str]) -> FusionEncoder:
 
 def _image_features(whole: Checkpoint, path: str | os.PathLike[str]) -> ImageFeatures:
     sizes = whole.network.get('image')
-    if sizes is None:
+    if sizes is None or 'networks' not in sizes:
         raise CheckpointError(
-            f'{path}: it has no image network, distil with `teacher` to put it in')
-    network = EspNetV2(load_config(EspNetV2Config, sizes['network'], path), len(sizes['ids']))
-    mixing = torch.zeros(whole.network['view_features'], network.feature_size)
-    image = ImageFeatures(network, sizes['ids'], mixing)
+            f'{path}: it has no image networks, distil with an ESPNetv2 `teacher` to put them in')
+    networks = [
+        EspNetV2(load_config(EspNetV2Config, values, path), len(sizes['ids']))
+        for values in sizes['networks']
+    ]
+    mixing = torch.zeros(whole.network['view_features'], networks[0].feature_size)
+    image = ImageFeatures(networks, sizes['ids'], mixing, sizes['scales'], sizes['flip'])
     load_weights(image, checkpoint_part(whole, 'image.', {}), path)
     return image
 

@@ -1,4 +1,4 @@
-"""What an image network says of points, as the fused model was taught to hear it."""
+"""What image networks say of points, as the fused model was taught to hear it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 from .devices import autocast, upload
 from ..geometry.pairing import Pairing
 from ..geometry.projection import project_points
+from ..networks.averaging import average_logits, average_maps
 from ..networks.espnetv2 import DEVIATION, EspNetV2, MEAN
 from ..networks.fusion import SAID, Views
 from ..records import View
@@ -26,12 +27,16 @@ class ImageFeatures(nn.Module):
 
     Parameters
     ----------
-    network
-        Gives features and logits.
+    networks
+        Each gives features and logits; the features of the first count.
     ids
-        (C,) our id of each of its classes.
+        (C,) our id of each of their classes.
     mixing
-        (F, D) what is kept of its D features.
+        (F, D) what is kept of the D features.
+    scales
+        Of the pictures' sizes that the networks see.
+    flip
+        Whether they also see mirror images.
 
     """
 
@@ -40,9 +45,14 @@ class ImageFeatures(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: EspNetV2, ids: Sequence[int], mixing: Tensor) -> None:
+    def __init__(
+        self, networks: Sequence[EspNetV2], ids: Sequence[int], mixing: Tensor,
+        scales: Sequence[float] = (1.0,), flip: bool = False,
+    ) -> None:
         super().__init__()
-        self.network, self.ids = network.eval(), [int(own) for own in ids]
+        self.networks = nn.ModuleList(networks).eval()
+        self.ids, self.scales = [int(own) for own in ids], [float(scale) for scale in scales]
+        self.mirrors = (False, True) if flip else (False,)
         ours = torch.zeros(len(ids), SAID + 1)
         ours[torch.arange(len(ids)), torch.as_tensor(ids)] = 1
         self.register_buffer('ours', ours[:, 1:], persistent=False)
@@ -73,8 +83,9 @@ class ImageFeatures(nn.Module):
         """Return the rows of one view; the fields of `Views`."""
         pairing = project_points(points, view.camera_from_lidar, view.camera)
         device = self.mixing.device
-        with autocast(device):
-            features, logits = (x.float() for x in self.network(self._prepare(view.picture.rgb)))
+        looks = [self._ask(network, view.picture.rgb) for network in self.networks]
+        features = average_maps([own for own, _ in looks[0]])
+        logits = average_logits([said for found in looks for _, said in found])
         grid = self._grid(pairing, view.picture.rgb.shape[:2])
         mixed = torch.einsum('fd,bdhw->bfhw', self.mixing, features)
         probability = _sample(logits, grid).softmax(1) @ self.ours
@@ -83,9 +94,21 @@ class ImageFeatures(nn.Module):
         index = torch.from_numpy(pairing.index).to(device)
         return index, _sample(mixed, grid), probability, depth, delay
 
-    def _prepare(self, rgb: np.ndarray) -> Tensor:
+    def _ask(self, network: nn.Module, rgb: np.ndarray) -> list[tuple[Tensor, Tensor]]:
+        """Return features and logits of a network, 1 x K x h x w, for each scale and mirror."""
+        found = []
+        for scale in self.scales:
+            pixels = self._prepare(rgb, scale)
+            for mirrored in self.mirrors:
+                with autocast(pixels.device):
+                    outputs = network(pixels.flip(3) if mirrored else pixels)
+                features, logits = (x.float().flip(3) if mirrored else x.float() for x in outputs)
+                found.append((features, logits))
+        return found
+
+    def _prepare(self, rgb: np.ndarray, scale: float) -> Tensor:
         """rgb: H x W x 3 uint8. Output: 1 x 3 x h x w, normalised, multiples of 32."""
-        height, width = (_MULTIPLE * max(1, round(n / _MULTIPLE)) for n in rgb.shape[:2])
+        height, width = (_MULTIPLE * max(1, round(n * scale / _MULTIPLE)) for n in rgb.shape[:2])
         way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_LINEAR
         resized = cv2.resize(rgb, (width, height), interpolation=way)
         pixels = upload(resized, self.mixing.device).permute(2, 0, 1)[None]

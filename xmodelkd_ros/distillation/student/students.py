@@ -32,6 +32,8 @@ from ...networks.point_projection import RangeViewConfig
 
 STUDENT = 'student.safetensors'
 FUSED = 'fused.safetensors'
+LARGEST_IMAGE = 20_000_000
+"""Parameters of the image networks that a fused model takes along, at most."""
 
 
 def save_student(
@@ -52,7 +54,7 @@ def save_student(
     summary
         What the checkpoints say of it.
     image
-        Image network that the fused model needs to run on its own.
+        Image networks that the fused model needs to run on its own.
 
     """
     student = module.student
@@ -78,16 +80,24 @@ def save_student(
 
 
 def image_sizes(image: ImageFeatures) -> dict[str, Any]:
-    """Return what a checkpoint says of its image network, as plain values."""
-    return {'network': to_mapping(image.network.config), 'ids': image.ids}
+    """Return what a checkpoint says of its image networks, as plain values."""
+    return {
+        'networks': [to_mapping(network.config) for network in image.networks],
+        'ids': image.ids, 'scales': image.scales, 'flip': len(image.mirrors) > 1,
+    }
+
+
+def runs_alone(path: Path) -> bool:
+    """Return whether a fused model holds its image networks, as `perception` needs it."""
+    return 'image' in load_checkpoint(path, 'fused').network
 
 
 def make_image(teacher: NetworkTeacher | None, drives: Sequence[Any]) -> ImageFeatures | None:
     """
-    Return the image network that the fused model takes along, None where it cannot.
+    Return the image networks that the fused model takes along, None where it cannot.
 
-    Only a single ESPNetv2 at full size is small and simple enough; the fused model of another
-    teacher learns all the same, and runs on what the feature cache holds.
+    Only ESPNetv2 goes, up to `LARGEST_IMAGE` parameters in all; the fused model of another teacher
+    learns all the same, and runs on what the feature cache holds.
 
     Parameters
     ----------
@@ -108,14 +118,17 @@ def make_image(teacher: NetworkTeacher | None, drives: Sequence[Any]) -> ImageFe
     if teacher.sha256 != drive.teacher['sha256']:
         raise ConfigurationError(
             'teacher', teacher.name, f'who looked at the drives: {drive.teacher["name"]}')
-    network = teacher.networks[0].module
-    plain = len(teacher.networks) == 1 and teacher.scales == (1.0,) and teacher.mirrors == (False,)
-    if not plain or not isinstance(network, EspNetV2) or teacher.class_names is None:
+    networks = [
+        copy.deepcopy(network.module).cpu() for network in teacher.networks
+        if isinstance(network.module, EspNetV2)
+    ]
+    size = sum(tensor.numel() for network in networks for tensor in network.state_dict().values())
+    if len(networks) < len(teacher.networks) or size > LARGEST_IMAGE:
         return None
-    kept = make_mixing(network.feature_size, drive.feature_size)
-    mixing = torch.eye(network.feature_size) if kept is None else torch.from_numpy(kept)
+    kept = make_mixing(teacher.feature_size, drive.feature_size)
+    mixing = torch.eye(teacher.feature_size) if kept is None else torch.from_numpy(kept)
     ids = drive.manifest['class_ids']
-    return ImageFeatures(copy.deepcopy(network).cpu(), ids, mixing)
+    return ImageFeatures(networks, ids, mixing, teacher.scales, len(teacher.mirrors) > 1)
 
 
 def load_start(student: Student, path: str) -> None:

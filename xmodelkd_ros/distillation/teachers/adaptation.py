@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,8 @@ def adapt_once(
     Return a teacher adapted to the pictures of bags, by the statistics in `path` if it is there.
 
     The statistics are kept because the same sums on another number of threads differ in their
-    last digits, which would make another teacher of it.
+    last digits, which would make another teacher of it. A teacher without batch norms, as vision
+    transformers are, stays as it is, which is said once.
 
     Parameters
     ----------
@@ -52,10 +55,11 @@ def adapt_once(
     ------
     CacheError
         If the file is damaged, of another teacher, or cannot be written.
-    ConfigurationError
-        If the teacher has no batch norms.
 
     """
+    if not _norms(teacher):
+        _say_unadapted(teacher.name)
+        return teacher
     if path.is_file():
         _restore(teacher, path)
         return teacher
@@ -99,6 +103,12 @@ def sample_pictures(
                 if (path, topic, number) in wanted:
                     pictures.append(rgb_from_message(bag.decode(topic, data)))
     return pictures
+
+
+@functools.cache
+def _say_unadapted(name: str) -> None:
+    logging.getLogger(__name__).warning(
+        '%s is not adapted to the pictures: it has no batch norms', name)
 
 
 def _restore(teacher: NetworkTeacher, path: Path) -> None:

@@ -13,14 +13,12 @@ import cv2
 import numpy as np
 import torch
 from torch import nn, Tensor
-from torch.nn import functional
 
 from .classes import id_of_teacher_class
 from ...errors import ConfigurationError
 from ...inference.devices import autocast
+from ...networks.averaging import average_logits, average_maps
 from ...networks.espnetv2 import DEVIATION, MEAN
-
-_LEAST = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,11 +167,10 @@ class NetworkTeacher:
 
     def _look_together(self, images: Sequence[np.ndarray]) -> Iterator[TeacherOutput]:
         looks = [list(self._looks(network, images)) for network in self.networks]
-        features = _average([x[0] for x in looks[0]])
+        features = average_maps([x[0] for x in looks[0]])
         logits = [x[1] for found in looks for x in found if len(x) == 2]
-        if len(logits) > 1:
-            logits = [_average([x.softmax(1) for x in logits]).clamp(min=_LEAST).log()]
-        for own, said in zip(features, logits[0] if logits else [None] * len(images), strict=True):
+        all_said = average_logits(logits) if logits else [None] * len(images)
+        for own, said in zip(features, all_said, strict=True):
             yield TeacherOutput(own, said)
 
     def _looks(
@@ -203,18 +200,3 @@ def _prepare(
         torch.tensor(x, device=device).view(3, 1, 1) for x in (network.mean, network.deviation)
     )
     return (pixels.float() / 255 - mean) / deviation
-
-
-def _average(maps: Sequence[Tensor]) -> Tensor:
-    """Return the mean of maps, B x C x h x w of any sizes, at the largest size."""
-    first, *rest = _same_size(maps)
-    return sum(rest, first) / len(maps)
-
-
-def _same_size(maps: Sequence[Tensor]) -> list[Tensor]:
-    """Return maps, B x C x h x w of any sizes, all at the size of the largest."""
-    size = max((x.shape[2:] for x in maps), key=lambda shape: shape[0] * shape[1])
-    return [
-        x if x.shape[2:] == size else functional.interpolate(x, size, mode='bilinear')
-        for x in maps
-    ]
