@@ -409,6 +409,44 @@ def test_runs_resume(drives, teacher, tmp_path):
     assert state['global_step'] == 2 * TRAINING['steps']
 
 
+@pytest.mark.parametrize(
+    ('kind', 'workers'), [('video', 0), ('video', 2), ('clip', 0), ('ookd', 0)])
+def test_a_stopped_run_ends_as_if_nothing_had_been(
+    drives, teacher, tmp_path, kind, workers, monkeypatch
+):
+    from xmodelkd_ros.cli.train import _config_class, _module
+    from xmodelkd_ros.training.video.module import VideoTrainingModule
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def train(out, resume=False):
+        values = TRAINING | {'run': {**TRAINING['run'], 'epochs': 2, 'workers': workers}}
+        if kind == 'video':
+            values['clips'] = {k: v for k, v in values['clips'].items() if k != 'frames'}
+        if kind == 'ookd':
+            values |= {'teacher': str(teacher), 'unlabelled': [str(drives['bare'])]}
+        getattr(_module(kind), f'train_{kind}')(
+            [drives['learned']], [drives['checked']], out,
+            from_mapping(_config_class(kind), values), tmp_path / 'cache', resume)
+        path = out / 'checkpoints' / 'last.ckpt'
+        return torch.load(path, weights_only=False)['state_dict']
+
+    def stop(module, *given):
+        after(module, *given)
+        if module.global_step == 5:
+            raise Stop
+
+    whole = train(tmp_path / 'whole')
+    after = VideoTrainingModule.on_train_batch_end
+    monkeypatch.setattr(VideoTrainingModule, 'on_train_batch_end', stop)
+    with pytest.raises(Stop):
+        train(tmp_path / 'broken')
+    monkeypatch.undo()
+    broken = train(tmp_path / 'broken', resume=True)
+    assert all(torch.equal(value, broken[name]) for name, value in whole.items())
+
+
 def test_impossible_settings_are_refused(drives, teacher, tmp_path):
     from xmodelkd_ros.errors import ConfigurationError
 

@@ -96,6 +96,11 @@ def seed_everything(seed: int) -> None:
     lightning.seed_everything(seed, workers=True, verbose=False)
 
 
+def seed_step(module: lightning.LightningModule, seed: int) -> None:
+    """Make what a step draws at random depend on the run's seed, its number and the rank alone."""
+    torch.manual_seed((seed * 1_000_003 + module.global_step) * 1024 + module.global_rank)
+
+
 def cosine_schedule(step: int, warm_up: int, done: float) -> float:
     """Return the share of the learning rate: a linear warm-up, then a cosine down to 0."""
     return min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
