@@ -41,6 +41,7 @@ def fit(
     configuration: Mapping[str, Any],
     resume: bool = False,
     watch: Watch | None = None,
+    deal: bool = True,
 ) -> None:
     """
     Train a module; the best state so far is exported whenever validation improves.
@@ -65,6 +66,8 @@ def fit(
         Go on from where the last run in `out` stopped.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
+    deal
+        Deal the samples out to the processes; otherwise each takes all that the loaders give it.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def fit(
         best,
         ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
         TQDMProgressBar(1),
-    ])
+    ], deal)
     trainer.fit(
         module, training, validation, ckpt_path=str(last) if resume else None, weights_only=False
     )
@@ -174,7 +177,9 @@ class _ExportBest(Callback):
         self.best = state_dict['best']
 
 
-def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Trainer:
+def _trainer(
+    config: RunConfig, out: Path, callbacks: list[Any], deal: bool
+) -> lightning.Trainer:
     gpu = torch.cuda.is_available()
     devices = int(os.environ.get('LOCAL_WORLD_SIZE', config.devices))
     world = int(os.environ.get('WORLD_SIZE', devices))
@@ -197,7 +202,7 @@ def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Tr
         num_sanity_val_steps=0,
         enable_model_summary=False,
         log_every_n_steps=10,
-        use_distributed_sampler=True,
+        use_distributed_sampler=deal,
     )
 
 

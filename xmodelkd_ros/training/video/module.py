@@ -157,8 +157,12 @@ class VideoTrainingModule(lightning.LightningModule):
                 self._evaluation.add(video, picture.instance, picture.label, tracks)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the tracks."""
-        scores = self._evaluation.scores()
+        """
+        Log the scores of the tracks.
+
+        Every process looks at whole videos; the first one's running statistics are exported.
+        """
+        scores = self.trainer.strategy.broadcast(self._evaluation.scores())
         self.log('validation/ap', scores.mean.ap, prog_bar=True)
         self.log('validation/ap50', scores.mean.ap50)
         self.log('validation/id_switches', float(scores.id_switches))

@@ -102,7 +102,7 @@ def train_module(
     export = functools.partial(_export, module, path, drives, time.monotonic())
     fit(
         module, training, validation, run, path.parent, 'validation/ap', export,
-        to_mapping(config), resume,
+        to_mapping(config), resume, deal=False,
     )
     return path
 
