@@ -316,14 +316,13 @@ def test_clips_show_rare_classes_as_often_as_common_ones():
     plain = VideoAugmentationConfig(0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     config = VideoClipConfig(
         64, 32, 0, 16, balance=1.0, anywhere=0.0, paste=0.0, augmentation=plain)
-    torch.manual_seed(0)
-    samples = [ClipDataset([drive], 200, config)[k][1][0] for k in range(200)]
+    samples = [ClipDataset([drive], 0, config)[k][1][0] for k in range(200)]
     shown = [set(targets.channel.tolist()) for targets in samples]
     assert all(shown)
     persons = sum(3 in channels for channels in shown)
     assert 70 < persons < 130
     pasting = dataclasses.replace(config, balance=0.0, paste=1.0)
-    targets = [ClipDataset([drive], 50, pasting)[k][1][0] for k in range(50)]
+    targets = [ClipDataset([drive], 0, pasting)[k][1][0] for k in range(50)]
     assert sum(len(set(t.identity.tolist()) - {1, 2, 3, 4, 9}) for t in targets) > 40
 
 

@@ -1,6 +1,11 @@
 """The offline teacher and what learns from it: targets, losses, windows, training runs."""
 
 import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from xmodelkd_ros.networks.clip_output import clip_mask_logits
 from xmodelkd_ros.records import Detections
+from xmodelkd_ros.training.cache import cached_drives
 from xmodelkd_ros.training.clip.long_clips import clip_targets
 from xmodelkd_ros.training.video.targets import make_targets, stack_targets
 
@@ -407,6 +413,103 @@ def test_runs_resume(drives, teacher, tmp_path):
     train_student(drives, tmp_path, resume=True, teacher=str(teacher), **longer)
     state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == 2 * TRAINING['steps']
+
+
+@pytest.mark.parametrize(
+    ('kind', 'workers'), [('video', 0), ('video', 2), ('clip', 0), ('ookd', 0)])
+def test_a_stopped_run_ends_as_if_nothing_had_been(
+    drives, teacher, tmp_path, kind, workers, monkeypatch
+):
+    from xmodelkd_ros.cli.train import _config_class, _module
+    from xmodelkd_ros.training.video.module import VideoTrainingModule
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def train(out, resume=False):
+        values = TRAINING | {'run': {**TRAINING['run'], 'epochs': 2, 'workers': workers}}
+        if kind == 'video':
+            values['clips'] = {k: v for k, v in values['clips'].items() if k != 'frames'}
+        if kind == 'ookd':
+            values |= {'teacher': str(teacher), 'unlabelled': [str(drives['bare'])]}
+        getattr(_module(kind), f'train_{kind}')(
+            [drives['learned']], [drives['checked']], out,
+            from_mapping(_config_class(kind), values), tmp_path / 'cache', resume)
+        path = out / 'checkpoints' / 'last.ckpt'
+        return torch.load(path, weights_only=False)['state_dict']
+
+    def stop(module, *given):
+        after(module, *given)
+        if module.global_step == 5:
+            raise Stop
+
+    whole = train(tmp_path / 'whole')
+    after = VideoTrainingModule.on_train_batch_end
+    monkeypatch.setattr(VideoTrainingModule, 'on_train_batch_end', stop)
+    with pytest.raises(Stop):
+        train(tmp_path / 'broken')
+    monkeypatch.undo()
+    broken = train(tmp_path / 'broken', resume=True)
+    assert all(torch.equal(value, broken[name]) for name, value in whole.items())
+
+
+TOGETHER = """
+import json, os, sys
+from pathlib import Path
+from xmodelkd_ros.cli.train import _config_class, _module
+from xmodelkd_ros.config import from_mapping
+from xmodelkd_ros.evaluation.video import TrackEvaluation
+from xmodelkd_ros.training.video.module import VideoTrainingModule
+
+kind, learned, checked, out, values = sys.argv[1:]
+rank, counts, add = int(os.environ['RANK']), [], TrackEvaluation.add
+
+def count(evaluation, video, true_id, *given):
+    counts.append(int(true_id.astype(int).sum()))
+    add(evaluation, video, true_id, *given)
+
+def tell(module):
+    scores = {n: float(v) for n, v in module.trainer.callback_metrics.items()
+              if n.startswith('validation/')}
+    Path(out, f'{rank}.json').write_text(json.dumps([counts, scores]))
+
+def mark(module):  # running statistics differ as well, if less
+    if module.global_rank:
+        for value in module.average.parameters():
+            value.data.mul_(1.5)
+
+TrackEvaluation.add, VideoTrainingModule.on_validation_end = count, tell
+VideoTrainingModule.on_validation_start = mark
+getattr(_module(kind), f'train_{kind}')(
+    [learned], [checked], Path(out), from_mapping(_config_class(kind), json.loads(values)),
+    Path(out, 'cache'))
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize('kind', ['video', 'clip'])
+def test_two_processes_check_whole_videos_and_agree(drives, tmp_path, kind):
+    values = TRAINING | {'preprocessing': {**TRAINING['preprocessing'], 'score_floor': 0.0}}
+    if kind == 'video':
+        values['clips'] = {k: v for k, v in values['clips'].items() if k != 'frames'}
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+        '--no-python', sys.executable, '-c', TOGETHER, kind, str(drives['learned']),
+        str(drives['checked']), str(tmp_path), json.dumps(values)]
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    run = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        assert run.wait(timeout=280) == 0
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+    first, second = (json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2))
+    drive, = cached_drives([drives['checked']], tmp_path)
+    wanted = [int(drive.picture(k, 'front').instance.astype(int).sum()) for k in range(8)]
+    assert first[0] == second[0] == wanted
+    assert first[1] and str(first[1]) == str(second[1])  # some are NaN
+    state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
+    assert state['global_step'] == TRAINING['steps']
 
 
 def test_impossible_settings_are_refused(drives, teacher, tmp_path):

@@ -36,6 +36,7 @@ def fit(
     configuration: Mapping[str, Any],
     resume: bool = False,
     watch: Watch | None = None,
+    deal: bool = True,
 ) -> None:
     """
     Train a module; the best state so far is exported whenever validation improves.
@@ -60,6 +61,8 @@ def fit(
         Go on from where the last run in `out` stopped.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
+    deal
+        Deal the samples out to the processes; otherwise each takes all that the loaders give it.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def fit(
         best,
         ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
         TQDMProgressBar(1),
-    ])
+    ], deal)
     trainer.fit(
         module, training, validation, ckpt_path=str(last) if resume else None, weights_only=False
     )
@@ -89,6 +92,11 @@ def fit(
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy, torch and the workers."""
     lightning.seed_everything(seed, workers=True, verbose=False)
+
+
+def seed_step(module: lightning.LightningModule, seed: int) -> None:
+    """Make what a step draws at random depend on the run's seed, its number and the rank alone."""
+    torch.manual_seed((seed * 1_000_003 + module.global_step) * 1024 + module.global_rank)
 
 
 def cosine_schedule(step: int, warm_up: int, done: float) -> float:
@@ -164,7 +172,9 @@ class _ExportBest(Callback):
         self.best = state_dict['best']
 
 
-def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Trainer:
+def _trainer(
+    config: RunConfig, out: Path, callbacks: list[Any], deal: bool
+) -> lightning.Trainer:
     gpu = torch.cuda.is_available()
     devices = int(os.environ.get('LOCAL_WORLD_SIZE', config.devices))
     world = int(os.environ.get('WORLD_SIZE', devices))
@@ -187,7 +197,7 @@ def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Tr
         num_sanity_val_steps=0,
         enable_model_summary=False,
         log_every_n_steps=10,
-        use_distributed_sampler=True,
+        use_distributed_sampler=deal,
     )
 
 

@@ -36,4 +36,4 @@ class OokdTrainingConfig(VideoTrainingConfig):
     clips: LongClipConfig = setting(LongClipConfig(), 'how clips are drawn')
     queries: QueryFilterConfig = setting(QueryFilterConfig(), 'which queries are kept')
     distil: QueryLossConfig = setting(QueryLossConfig(), 'weights of the losses of queries')
-    batch: int = setting(2, 'clips per step', low=1, high=1024)
+    batch: int = setting(2, 'clips per step, on each device', low=1, high=1024)

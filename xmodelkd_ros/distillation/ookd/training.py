@@ -57,7 +57,7 @@ def train_ookd(
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = LongClipDataset(
-        learned, config.steps * config.batch, config.clips, config.network.mask_stride,
+        learned, config.run.seed, config.clips, config.network.mask_stride,
         cached_drives(config.unlabelled, cache),
     )
     module = OokdTrainingModule(config)

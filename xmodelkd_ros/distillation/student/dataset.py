@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
-from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info, IterableDataset
+from torch.utils.data import Dataset, get_worker_info, IterableDataset
 
 from .batches import collate, DistillationBatch
 from .samples import SampleMaker
@@ -162,17 +161,6 @@ class CheckedSweeps(Dataset[DistillationBatch]):
             return sample
         return dataclasses.replace(
             sample, target=torch.where(sample.trust > 0, sample.guess, sample.target))
-
-
-class StepLoader(DataLoader[DistillationBatch]):
-    """A loader of a `DistillationDataset`: the number of the step is all of its state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing, which tells Lightning that an epoch can be gone on with."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Need nothing."""
 
 
 def _share(places: Sequence[Place], part: int, parts: int) -> Sequence[Place]:

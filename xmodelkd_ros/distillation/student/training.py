@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from .config import DistillConfig
-from .dataset import CheckedSweeps, DistillationDataset, Place, StepLoader
+from .dataset import CheckedSweeps, DistillationDataset, Place
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
@@ -28,6 +27,7 @@ from ...inference.point_segmenter import PointSegmenter
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
 from ...training.point.training import range_view
+from ...training.steps import rank_of, StepLoader
 from ...training.trainer import fit, seed_everything, Watch
 
 _COUNTED = 60
@@ -90,8 +90,7 @@ def distil(
     labeller = PointSegmenter(config.labeller) if config.labeller else None
     samples = DistillationDataset(
         labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
-        lambda: module.global_step, int(os.environ.get('RANK', 0)),
-        int(os.environ.get('WORLD_SIZE', config.run.devices)), labeller)
+        lambda: module.global_step, *rank_of(config.run), labeller)
     held = CheckedSweeps(
         validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
 

@@ -30,7 +30,7 @@ class LongClipDataset(ClipDataset):
 
     Parameters
     ----------
-    drives, length, mask_stride
+    drives, seed, mask_stride
         As for `ClipDataset`.
     config
         How they are drawn.
@@ -43,12 +43,12 @@ class LongClipDataset(ClipDataset):
     def __init__(
         self,
         drives: Sequence[CachedDrive],
-        length: int,
+        seed: int,
         config: LongClipConfig,
         mask_stride: int = 2,
         unlabelled: Sequence[CachedDrive] = (),
     ) -> None:
-        super().__init__(drives, length, config, mask_stride)
+        super().__init__(drives, seed, config, mask_stride)
         self._count = config.frames
         first = len(self._drives)
         self._drives += unlabelled
@@ -58,11 +58,10 @@ class LongClipDataset(ClipDataset):
             for camera in drive.cameras for frame in range(len(drive))
         ]
 
-    def __getitem__(self, index: int) -> Sample:
-        random = np.random.default_rng([int(torch.randint(2**31, ())), index])
+    def _sample(self, random: np.random.Generator) -> Sample:
         share = len(self._unlabelled) / max(len(self._unlabelled) + len(self._places), 1)
         if random.random() >= share:
-            return super().__getitem__(index)
+            return super()._sample(random)
         place = self._unlabelled[random.integers(len(self._unlabelled))]
         size = (self._config.height, self._config.width)
         clip = self._clip(place, self._count, random)

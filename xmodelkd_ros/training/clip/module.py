@@ -34,7 +34,7 @@ class ClipTrainingConfig(VideoTrainingConfig):
         True, 'keep the per-frame network of `start`, train the temporal transformer alone')
     clip_losses: ClipLossConfig = setting(ClipLossConfig(), 'weights of the losses of clips')
     windows: ClipWindowConfig = setting(ClipWindowConfig(), 'how validation cuts drives')
-    batch: int = setting(2, 'clips per step', low=1, high=1024)
+    batch: int = setting(2, 'clips per step, on each device', low=1, high=1024)
 
 
 class ClipTrainingModule(VideoTrainingModule):

@@ -50,8 +50,8 @@ def train_clip(
     """
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
-    length = config.steps * config.batch
-    clips = LongClipDataset(learned, length, config.clips, config.network.mask_stride)
+    clips = LongClipDataset(
+        learned, config.run.seed, config.clips, config.network.mask_stride)
     module = ClipTrainingModule(config)
     if config.start:
         start = load_checkpoint(config.start, 'video')

@@ -81,8 +81,8 @@ class ClipDataset(Dataset[Sample]):
     ----------
     drives
         Labelled drives.
-    length
-        Clips per epoch.
+    seed
+        Which clips these are: each is drawn by this and its index alone, of which there is no end.
     config
         How they are drawn.
     mask_stride
@@ -100,11 +100,11 @@ class ClipDataset(Dataset[Sample]):
     def __init__(
         self,
         drives: Sequence[CachedDrive],
-        length: int,
+        seed: int,
         config: VideoClipConfig,
         mask_stride: int = 2,
     ) -> None:
-        self._drives, self._length, self._config = list(drives), length, config
+        self._drives, self._seed, self._config = list(drives), seed, config
         self._mask_stride = mask_stride
         self._places, self._instances = _survey(self._drives, config.min_area)
         if not len(self._instances):
@@ -115,11 +115,10 @@ class ClipDataset(Dataset[Sample]):
         weight = rarity[channel]
         self._chance = weight / weight.sum()
 
-    def __len__(self) -> int:
-        return self._length
-
     def __getitem__(self, index: int) -> Sample:
-        random = np.random.default_rng([int(torch.randint(2**31, ())), index])
+        return self._sample(np.random.default_rng((self._seed, index)))
+
+    def _sample(self, random: np.random.Generator) -> Sample:
         place, focus = self._draw(random)
         clip = self._clip(place, self._count, random)
         if random.random() < self._config.paste:

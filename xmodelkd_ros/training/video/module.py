@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .clips import ClipBatch, VideoClipConfig
 from .losses import video_losses, VideoLossConfig
 from ..run_config import RunConfig
-from ..trainer import cosine_schedule, log_losses, progress
+from ..trainer import cosine_schedule, log_losses, progress, seed_step
 from ...config import setting, to_mapping
 from ...evaluation.video import TrackEvaluation
 from ...inference.tracker import Tracker
@@ -44,7 +44,7 @@ class VideoTrainingConfig:
     averaging: float = setting(
         0.998, 'share of the old in the running average of weights', low=0.0, high=1.0)
     warm_up: int = setting(100, 'steps in which the learning rate rises', low=1)
-    batch: int = setting(4, 'clips per step', low=1, high=1024)
+    batch: int = setting(4, 'clips per step, on each device', low=1, high=1024)
     steps: int = setting(100, 'steps per epoch', low=1)
 
 
@@ -100,7 +100,12 @@ class VideoTrainingModule(lightning.LightningModule):
         return self.device.type == 'cpu'
 
     def on_train_batch_start(self, batch: ClipBatch, index: int) -> None:
-        """Set the learning rate: a short rise, then a cosine down to 0 at the end of the run."""
+        """
+        Set the learning rate: a short rise, then a cosine down to 0 at the end of the run.
+
+        What the step draws at random depends on its number alone, so that a resumed run is equal.
+        """
+        seed_step(self, self.config.run.seed)
         share = cosine_schedule(self.global_step, self.config.warm_up, progress(self.trainer))
         for group in self.trainer.optimizers[0].param_groups:
             group['lr'] = share * self.config.learning_rate
@@ -152,8 +157,12 @@ class VideoTrainingModule(lightning.LightningModule):
                 self._evaluation.add(video, picture.instance, picture.label, tracks)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the tracks."""
-        scores = self._evaluation.scores()
+        """
+        Log the scores of the tracks.
+
+        Every process looks at whole videos; the first one's running statistics are exported.
+        """
+        scores = self.trainer.strategy.broadcast(self._evaluation.scores())
         self.log('validation/ap', scores.mean.ap, prog_bar=True)
         self.log('validation/ap50', scores.mean.ap50)
         self.log('validation/id_switches', float(scores.id_switches))

@@ -14,6 +14,7 @@ from .clips import ClipDataset, collate
 from .module import VideoTrainingConfig, VideoTrainingModule
 from .paste import has_truth
 from ..cache import cached_drives, CachedDrive
+from ..steps import rank_of, StepLoader, StepSampler
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
 from ...errors import BagError
@@ -55,9 +56,7 @@ def train_video(
     """
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
-    clips = ClipDataset(
-        learned, config.steps * config.batch, config.clips, config.network.mask_stride
-    )
+    clips = ClipDataset(learned, config.run.seed, config.clips, config.network.mask_stride)
     module = VideoTrainingModule(config)
     if config.start:
         load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
@@ -94,14 +93,16 @@ def train_module(
 
     """
     config, run = module.config, module.config.run
-    training = DataLoader(
-        clips, config.batch, collate_fn=collate, num_workers=run.workers,
+    steps = StepSampler(
+        config.steps, config.batch, lambda: module.global_step, *rank_of(run))
+    training = StepLoader(
+        clips, batch_sampler=steps, collate_fn=collate, num_workers=run.workers,
         persistent_workers=run.workers > 0,
     )
     export = functools.partial(_export, module, path, drives, time.monotonic())
     fit(
         module, training, validation, run, path.parent, 'validation/ap', export,
-        to_mapping(config), resume,
+        to_mapping(config), resume, deal=False,
     )
     return path
 
