@@ -19,6 +19,7 @@ from xmodelkd_ros.distillation.progress import Cancelled
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
 import yaml
 
 
@@ -97,6 +98,15 @@ def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch)
         folder, teacher, labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
         finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
     assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
+
+
+@pytest.mark.parametrize('key', ['simulated', 'sweeps'])
+def test_bags_without_images_are_learned_from_beside_those_with(folder, teacher, key):
+    more = write_drive(folder / 'more', images=False, seed=50, labelled=key == 'simulated')
+    make(folder, teacher, **{key: [str(more)]}).run()
+    kept = load_checkpoint(folder / 'out' / 'student.safetensors', 'point').training
+    assert kept['labelled_sweeps'] == (3 if key == 'simulated' else 0)
+    assert kept['labelled_sweeps'] + kept['unlabelled_sweeps'] == 6
 
 
 def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):

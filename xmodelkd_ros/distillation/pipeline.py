@@ -139,8 +139,9 @@ class Pipeline:
 
     def _train(self, watch: Callable[[int, int], None]) -> None:
         config = self.config
-        others = self._lidar_drives([*config.simulated, *config.sweeps])
-        drives: list[FrameSource] = [*self._caches(self.bags), *others]
+        caches = self._caches(self.bags)
+        others = self._lidar_drives([*config.simulated, *config.sweeps], caches[0].feature_size)
+        drives: list[FrameSource] = [*caches, *others]
         start = self._adapted_start()
         student = dataclasses.replace(
             config.student, start=config.student.start or start,
@@ -206,9 +207,9 @@ class Pipeline:
         """Return the checkpoint of the last stage that trained."""
         return self.out / ('finetune' if self.config.labelled else 'train') / STUDENT
 
-    def _lidar_drives(self, bags: Sequence[str]) -> list[LidarDrive]:
+    def _lidar_drives(self, bags: Sequence[str], feature_size: int = 0) -> list[LidarDrive]:
         arrays = self.out / 'cache' / 'arrays'
-        return [LidarDrive(drive) for drive in cached_drives(bags, arrays)]
+        return [LidarDrive(drive, feature_size) for drive in cached_drives(bags, arrays)]
 
     def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
         names = read_json(self.out / 'cache' / 'drives.json')
