@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from distillation_drives import SMALL
 import numpy as np
 from small_world import CAMERA, CAMERA_FROM_LIDAR, cloud, picture
@@ -38,7 +40,9 @@ def strange_classes():
     return (*ALL_CLASSES[1:4], SemanticClass(4, 'dragon', (1, 2, 3)))
 
 
-def write_drive(path, frames=3, cameras=('front',), images=True, mounted=True, seed=0):
+def write_drive(
+    path, frames=3, cameras=('front',), images=True, mounted=True, seed=0, labelled=False,
+):
     """Write a bag of a drive that moves ahead by 2 m a frame."""
     with BagWriter(path) as bag:
         if mounted:
@@ -50,7 +54,11 @@ def write_drive(path, frames=3, cameras=('front',), images=True, mounted=True, s
             pose[0, 3] = 2.0 * number
             place = transform_message(pose, stamp, 'odom', 'lidar')
             bag.write('/tf', TFMessage(transforms=[place]), stamp)
-            bag.write('/points', cloud_message(cloud(stamp, 800, seed=seed + number)), stamp)
+            sweep = cloud(stamp, 800, seed=seed + number)
+            bag.write('/points', cloud_message(sweep), stamp)
+            if labelled:
+                true = dataclasses.replace(sweep, label=np.ones(800, np.uint16))
+                bag.write('/ground_truth/points', cloud_message(true), stamp)
             for name in cameras if images else ():
                 bag.write(
                     f'/{name}/camera_info', camera_info_message(CAMERA, stamp, name), stamp)

@@ -153,7 +153,8 @@ def test_what_is_not_installed_is_named():
     code = (
         'import sys; sys.modules["pytorch_lightning"] = None;'
         'from xmodelkd_ros.distillation.pipeline_config import PipelineConfig;'
-        'from xmodelkd_ros.nodes.distillation import make_pipeline; make_pipeline(PipelineConfig())')
+        'from xmodelkd_ros.nodes.distillation import make_pipeline;'
+        'make_pipeline(PipelineConfig())')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert 'MissingDependencyError: pytorch_lightning is needed' in done.stderr
     assert 'pip install pytorch_lightning' in done.stderr

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from xmodelkd_ros.distillation.progress import Cancelled
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
 import yaml
 
 
@@ -108,6 +113,15 @@ def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch)
         folder, teacher, labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
         finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
     assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
+
+
+@pytest.mark.parametrize('key', ['simulated', 'sweeps'])
+def test_bags_without_images_are_learned_from_beside_those_with(folder, teacher, key):
+    more = write_drive(folder / 'more', images=False, seed=50, labelled=key == 'simulated')
+    make(folder, teacher, **{key: [str(more)]}).run()
+    kept = load_checkpoint(folder / 'out' / 'student.safetensors', 'point').training
+    assert kept['labelled_sweeps'] == (3 if key == 'simulated' else 0)
+    assert kept['labelled_sweeps'] + kept['unlabelled_sweeps'] == 6
 
 
 def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
@@ -212,3 +226,22 @@ def test_the_command_takes_the_same_settings(folder, teacher, capsys):
     assert "stage = 'evaluate' is not allowed: train must be done before" in (
         capsys.readouterr().err)
     assert (Path(values['out']) / 'state.json').is_file()
+
+
+@pytest.mark.timeout(300)
+def test_processes_of_torchrun_share_the_training_and_nothing_else(folder, teacher):
+    more = write_drive(folder / 'more', images=False, seed=50, labelled=True)
+    values = settings(
+        folder, teacher, labelled=[str(more)], finetuning={**STUDENT, 'mode': 'none'})
+    (folder / 'config.yaml').write_text(yaml.safe_dump(values))
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+        '-m', 'xmodelkd_ros.cli.distil', 'run', '--config', str(folder / 'config.yaml')]
+    ended = subprocess.run(
+        command, env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
+        capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count('Agreement with the teacher') == 1
+    assert ended.stdout.count('reading ') == 1
+    assert ended.stderr.count('Starting with 2 processes') == 1
+    assert list(json.loads((folder / 'out' / 'state.json').read_text())) == sorted(STAGES)
