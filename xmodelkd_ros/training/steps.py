@@ -59,4 +59,5 @@ class StepSampler(Sampler[list[int]]):
 
 def rank_of(run: RunConfig) -> tuple[int, int]:
     """Return which process of a run this is, and how many there are."""
-    return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', run.devices))
+    rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
+    return int(rank), int(os.environ.get('WORLD_SIZE', run.devices))
