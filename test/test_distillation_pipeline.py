@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -211,3 +215,22 @@ def test_the_command_takes_the_same_settings(folder, teacher, capsys):
     assert "stage = 'evaluate' is not allowed: train must be done before" in (
         capsys.readouterr().err)
     assert (Path(values['out']) / 'state.json').is_file()
+
+
+@pytest.mark.timeout(300)
+def test_processes_of_torchrun_share_the_training_and_nothing_else(folder, teacher):
+    more = write_drive(folder / 'more', images=False, seed=50, labelled=True)
+    values = settings(
+        folder, teacher, labelled=[str(more)], finetuning={**STUDENT, 'mode': 'none'})
+    (folder / 'config.yaml').write_text(yaml.safe_dump(values))
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+        '-m', 'xmodelkd_ros.cli.distil', 'run', '--config', str(folder / 'config.yaml')]
+    ended = subprocess.run(
+        command, env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
+        capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count('Agreement with the teacher') == 1
+    assert ended.stdout.count('reading ') == 1
+    assert ended.stderr.count('Starting with 2 processes') == 1
+    assert list(json.loads((folder / 'out' / 'state.json').read_text())) == sorted(STAGES)

@@ -114,7 +114,7 @@ def test_what_was_killed_goes_on_to_the_same_bytes(bag, reference, tmp_path):
     with pytest.raises(CacheError, match='not complete'):
         CachedDistillationDrive(folder)
     time.sleep(1.5)  # its processes notice that they are alone
-    (folder / '.partial.1.shard-00002.safetensors').write_bytes(b'half')
+    (folder / '.partial.4194305.shard-00002.safetensors').write_bytes(b'half')
     extract([bag], tmp_path, TruthTeacher(), config())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
     assert files(tmp_path) == files(reference)

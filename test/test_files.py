@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from xmodelkd_ros.files import remove_partial, whole_file
@@ -33,3 +34,14 @@ def test_what_a_killed_process_left_can_be_removed(tmp_path):
         partial.write_text('half')
         remove_partial(tmp_path)
     assert os.listdir(tmp_path) == ['scores.json']
+
+
+def test_what_a_living_process_writes_stays(tmp_path):
+    with subprocess.Popen(['sleep', '60']) as other:
+        partial = tmp_path / f'.partial.{other.pid}.scores.json'
+        partial.write_text('half')
+        remove_partial(tmp_path)
+        assert partial.is_file()
+        other.kill()
+    remove_partial(tmp_path)
+    assert not partial.exists()

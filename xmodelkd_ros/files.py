@@ -39,4 +39,17 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_partial(folder: Path) -> None:
     """Remove what a process that was killed in the block of `whole_file` left in a folder."""
     for partial in folder.glob(f'{_PARTIAL}*'):
-        partial.unlink(missing_ok=True)
+        process = partial.name.removeprefix(_PARTIAL).split('.')[0]
+        if not process.isdigit() or not _is_other(int(process)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_other(process: int) -> bool:
+    """Return whether a number is that of another process that is alive."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is of another user
+        return True
+    return process != os.getpid()

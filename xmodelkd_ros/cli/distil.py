@@ -39,7 +39,8 @@ def main(args: Sequence[str] | None = None) -> int:
         scores = pipeline.run(STAGES if options.stage == 'run' else (options.stage,), bar)
     finally:
         bar.close()
-    print(scores)
+    if scores:
+        print(scores)
     return 0
 
 

@@ -17,10 +17,9 @@ state.json which stages are done
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
+from .ranks import Ranks
 from .records import FrameSource
 from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
@@ -49,6 +49,9 @@ from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
+TRAINED = ('train', 'finetune')
+"""Stages in which all processes of a run take part."""
+
 STATE_FILE = 'state.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
@@ -60,6 +63,9 @@ _FREE = ('device', 'processes')
 class Pipeline:
     """
     A distillation in its folder.
+
+    Of several processes, as under torchrun, the first goes through all stages; the others help it
+    to train.
 
     Parameters
     ----------
@@ -86,7 +92,9 @@ class Pipeline:
         self.config, self.out = config, Path(config.out)
         self.bags, self.validation = choose_drives(config)
         self._start = config.start or str(shipped or '')
-        self._check_folder()
+        self._ranks = Ranks()
+        if not self._ranks.helps:
+            self._check_folder()
 
     def run(self, stages: Sequence[str] = STAGES, watch: Watch = nobody) -> str:
         """
@@ -102,18 +110,26 @@ class Pipeline:
         Returns
         -------
         str
-            The figures of the drives and the scores, as far as they are there by now.
+            The figures of the drives and the scores, as far as they are there by now; nothing in
+            a process that helps another.
 
         """
+        if self._ranks.helps:
+            for stage in [stage for stage in stages if stage in TRAINED]:
+                if stage not in self._done() and self._ranks.wanted(stage):
+                    getattr(self, f'_{stage}')(functools.partial(watch, stage))
+            return ''
         for stage in stages:
             done = self._done()
             for before in STAGES[:STAGES.index(stage)]:
                 if before not in done:
                     raise ConfigurationError('stage', stage, f'{before} must be done before')
-            if stage not in done:
-                watch(stage, 0, 1)
-                getattr(self, f'_{stage}')(functools.partial(watch, stage))
-                self._note({**done, stage: True})
+            if stage in done:
+                self._ranks.tell(stage, False)
+                continue
+            watch(stage, 0, 1)
+            getattr(self, f'_{stage}')(functools.partial(watch, stage))
+            write_json(self.out / STATE_FILE, {**done, stage: True})
         reports = (self.out / name for name in (QUALITY, SCORES))
         return '\n'.join(report.read_text() for report in reports if report.is_file())
 
@@ -147,9 +163,11 @@ class Pipeline:
             config.student, start=config.student.start or start,
             labeller=config.student.labeller or start,
             fraction=1.0 if config.simulated else config.student.fraction)
+        teacher = self._teacher()
+        self._ranks.tell('train', True)
         distil(
             drives, self._caches(self.validation), self.out / 'train', student, True, watch,
-            self._teacher())
+            teacher)
 
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""
@@ -168,6 +186,7 @@ class Pipeline:
     def _finetune(self, watch: Callable[[int, int], None]) -> None:
         config = self.config
         if not config.labelled:
+            self._ranks.tell('finetune', False)
             return
         drives: Sequence[FrameSource] = self._lidar_drives(config.labelled)
         if config.labels:
@@ -178,6 +197,7 @@ class Pipeline:
             ]
         student = dataclasses.replace(
             config.finetuning, start=str(self.out / 'train' / STUDENT))
+        self._ranks.tell('finetune', True)
         distil(
             drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
 
@@ -218,10 +238,6 @@ class Pipeline:
     def _done(self) -> dict[str, Any]:
         path = self.out / STATE_FILE
         return read_json(path) if path.is_file() else {}
-
-    def _note(self, done: Mapping[str, Any]) -> None:
-        if int(os.environ.get('RANK', 0)) == 0:
-            write_json(self.out / STATE_FILE, done)
 
     def _check_folder(self) -> None:
         """Write the configuration into a new folder, or compare it with that of an old one."""
