@@ -252,6 +252,24 @@ def test_class_maps(tmp_path):
             read_class_map(path)
 
 
+class BlindDrive(MadeDrive):
+    """Sweeps without a point that was measured."""
+
+    def frame(self, index):
+        frame = super().frame(index)
+        points = np.full_like(frame.cloud.points, np.nan)
+        return dataclasses.replace(
+            frame, cloud=dataclasses.replace(frame.cloud, points=points))
+
+
+@pytest.mark.parametrize(('mode', 'fraction'), [('none', 1.0), ('l2', 0.0), ('xmodelkd', 0.0)])
+def test_a_batch_without_a_point_is_no_step_astray(tmp_path, mode, fraction):
+    values = config(mode=mode, fraction=fraction, batch=1, run={**SMALL['run'], 'epochs': 1})
+    drives = [MadeDrive(0, 1), BlindDrive(1, 2)]
+    student = load_checkpoint(distil(drives, [BlindDrive(2, 1)], tmp_path, values), 'point')
+    assert all(tensor.isfinite().all() for tensor in student.state.values())
+
+
 def test_a_run_needs_something_to_learn_from(tmp_path):
     with pytest.raises(ConfigurationError, match=r'fraction = 0\.0'):
         distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode='none'))
