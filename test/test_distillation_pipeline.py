@@ -121,6 +121,16 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     assert [path.name for path in found.validation] == ['b']
 
 
+def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):
+    for name in 'abd':
+        write_drive(folder / 'bags' / name, frames=1)
+    bags = [str(folder / 'bags')]
+    make(folder, teacher, bags=bags)
+    make(folder, teacher, bags=bags)
+    (folder / 'bags' / 'b').rename(folder / 'bags' / 'c')
+    refused(folder, teacher, ConfigurationError, 'bags/c was added, .*bags/b is gone', bags=bags)
+
+
 def refused(folder, model, error, match, **others):
     with pytest.raises(error, match=match) as caught:
         make(folder, model, **others).run()

@@ -3,6 +3,7 @@ The whole way from bags to a student, stage by stage, in one folder that can be 
 
 ========== =========================================================================
 run.yaml   the configuration and the versions; another one is refused
+bags.json  the bags that were found by it; others are refused
 teacher.safetensors  statistics of the adapted teacher
 start.safetensors  train: the checkpoint to start from, adapted to the sweeps
 cache/     extract: what the teacher says, a folder per drive
@@ -52,7 +53,7 @@ STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 TRAINED = ('train', 'finetune')
 """Stages in which all processes of a run take part."""
 
-STATE_FILE = 'state.json'
+STATE_FILE, BAGS_FILE = 'state.json', 'bags.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
@@ -79,7 +80,8 @@ class Pipeline:
     BagError
         If a bag is missing, or a folder holds none.
     ConfigurationError
-        If something needed is not given, or the folder holds a distillation with other settings.
+        If something needed is not given, or the folder holds a distillation with other settings
+        or from other bags.
 
     """
 
@@ -246,3 +248,20 @@ class Pipeline:
             check_run(path, wanted, _FREE)
         else:
             write_run(path, wanted)
+        self._check_bags()
+
+    def _check_bags(self) -> None:
+        """Write which bags were found into a new folder, or compare them with an old one's."""
+        path = self.out / BAGS_FILE
+        found = {'bags': self.bags, 'validation': self.validation}
+        if not path.is_file():
+            write_json(path, {role: [*map(str, bags)] for role, bags in found.items()})
+        then = {bag for bags in read_json(path).values() for bag in bags}
+        now = {str(bag) for bags in found.values() for bag in bags}
+        changes = [f'{bag} was added' for bag in sorted(now - then)]
+        changes += [f'{bag} is gone' for bag in sorted(then - now)]
+        if changes:
+            raise ConfigurationError(
+                'bags', self.config.bags,
+                f'those that {self.out} was made from, but {", ".join(changes)}; or choose '
+                'another folder')
