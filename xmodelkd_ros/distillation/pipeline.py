@@ -29,6 +29,7 @@ from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
+from .extraction.survey import smallest_offset
 from .pipeline_config import PipelineConfig
 from .progress import nobody, Watch
 from .ranks import Ranks
@@ -44,7 +45,7 @@ from .teachers.classes import load_class_map
 from .teachers.network_teacher import NetworkTeacher
 from .teachers.teacher import make_teacher
 from ..config import to_mapping
-from ..errors import ConfigurationError, MissingDependencyError
+from ..errors import BagError, ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
@@ -142,8 +143,17 @@ class Pipeline:
             self.config.processes, watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
-        figures = quality_table({folder.name: read_report(folder) for folder in folders})
+        reports = [read_report(folder) for folder in folders]
+        figures = quality_table({
+            folder.name: report for folder, report in zip(folders, reports, strict=True)})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
+        for bag, report in zip(bags, reports, strict=True):
+            if report.seen == 0:
+                offset = smallest_offset(bag, self.config.extraction)
+                raise BagError(
+                    f'{bag}: no image shows a point of its sweep; the image nearest to a sweep in '
+                    f'time is {abs(offset):.3f} s {"before" if offset < 0 else "after"} it; see '
+                    'extraction.offsets, and the calibration')
 
     def _teacher(self) -> NetworkTeacher:
         config = self.config
