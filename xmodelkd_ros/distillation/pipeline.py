@@ -24,14 +24,14 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from .bag_sources import choose_drives
+from .bag_sources import check_drives, choose_drives
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .extraction.survey import smallest_offset
 from .pipeline_config import PipelineConfig
-from .progress import nobody, Watch
+from .progress import nobody, TRAINED, Watch
 from .ranks import Ranks
 from .records import FrameSource
 from .student.adaptation import adapt_student
@@ -51,9 +51,6 @@ from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
-TRAINED = ('train', 'finetune')
-"""Stages in which all processes of a run take part."""
-
 STATE_FILE, BAGS_FILE = 'state.json', 'bags.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
@@ -258,20 +255,4 @@ class Pipeline:
             check_run(path, wanted, _FREE)
         else:
             write_run(path, wanted)
-        self._check_bags()
-
-    def _check_bags(self) -> None:
-        """Write which bags were found into a new folder, or compare them with an old one's."""
-        path = self.out / BAGS_FILE
-        found = {'bags': self.bags, 'validation': self.validation}
-        if not path.is_file():
-            write_json(path, {role: [*map(str, bags)] for role, bags in found.items()})
-        then = {bag for bags in read_json(path).values() for bag in bags}
-        now = {str(bag) for bags in found.values() for bag in bags}
-        changes = [f'{bag} was added' for bag in sorted(now - then)]
-        changes += [f'{bag} is gone' for bag in sorted(then - now)]
-        if changes:
-            raise ConfigurationError(
-                'bags', self.config.bags,
-                f'those that {self.out} was made from, but {", ".join(changes)}; or choose '
-                'another folder')
+        check_drives(self.out / BAGS_FILE, self.config.bags, self.bags, self.validation)
