@@ -42,8 +42,9 @@ def strange_classes():
 
 def write_drive(
     path, frames=3, cameras=('front',), images=True, mounted=True, seed=0, labelled=False,
+    late=0,
 ):
-    """Write a bag of a drive that moves ahead by 2 m a frame."""
+    """Write a bag of a drive that moves ahead by 2 m a frame; pictures are `late` by some ns."""
     with BagWriter(path) as bag:
         if mounted:
             bag.write('/tf_static', TFMessage(transforms=[
@@ -61,10 +62,10 @@ def write_drive(
                 bag.write('/ground_truth/points', cloud_message(true), stamp)
             for name in cameras if images else ():
                 bag.write(
-                    f'/{name}/camera_info', camera_info_message(CAMERA, stamp, name), stamp)
+                    f'/{name}/camera_info', camera_info_message(CAMERA, stamp + late, name), stamp)
                 rgb = picture(stamp, seed=seed + number).rgb
                 bag.write(f'/{name}/image', image_message(
-                    rgb, 'rgb8', header_message(stamp, name)), stamp)
+                    rgb, 'rgb8', header_message(stamp + late, name)), stamp)
     return path
 
 

@@ -132,6 +132,25 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     assert [path.name for path in found.validation] == ['b']
 
 
+def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):
+    for name in 'abd':
+        write_drive(folder / 'bags' / name, frames=1)
+    bags = [str(folder / 'bags')]
+    make(folder, teacher, bags=bags)
+    make(folder, teacher, bags=bags)
+    (folder / 'bags' / 'b').rename(folder / 'bags' / 'c')
+    refused(folder, teacher, ConfigurationError, 'bags/c was added, .*bags/b is gone', bags=bags)
+
+
+@pytest.mark.parametrize(('late', 'told'), [(10, '9.800 s after'), (-10, '9.800 s before')])
+def test_pictures_of_another_clock_are_refused(folder, teacher, late, told):
+    bag = write_drive(folder / 'late', late=late * 10**9)
+    for _ in range(2):
+        refused(folder, teacher, BagError, f'late: no image .* {told}', bags=[str(bag)])
+    assert (folder / 'out' / 'quality.txt').is_file()
+    assert not (folder / 'out' / 'state.json').exists()
+
+
 def refused(folder, model, error, match, **others):
     with pytest.raises(error, match=match) as caught:
         make(folder, model, **others).run()

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
@@ -28,7 +30,7 @@ from xmodelkd_ros.distillation.student.module import DistillationModule
 from xmodelkd_ros.distillation.student.samples import SampleMaker
 from xmodelkd_ros.distillation.student.scoring import score_student
 from xmodelkd_ros.distillation.student.training import distil
-from xmodelkd_ros.errors import ConfigurationError, MessageError
+from xmodelkd_ros.errors import ConfigurationError, MessageError, MissingDependencyError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import ID_BY_NAME, POINT_CLASSES, RAW_FROM_ID
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
@@ -237,6 +239,8 @@ def test_lidar_drives_and_labels_beside_a_drive(tmp_path):
     np.zeros(5, '<u4').tofile(labels / '000001.label')
     with pytest.raises(MessageError, match='5 labels for 3000 points'):
         annotated.frame(1)
+    with pytest.raises(MessageError, match='5 labels for 3000 points'):
+        AnnotatedDrive(drive, labels)
     with pytest.raises(ConfigurationError, match='label'):
         AnnotatedDrive(drive, tmp_path)
 
@@ -250,6 +254,51 @@ def test_class_maps(tmp_path):
         path.write_text(text)
         with pytest.raises(ConfigurationError, match=f'label_map{message}'):
             read_class_map(path)
+
+
+class BadDrive(MadeDrive):
+    """The last of its sweeps is refused."""
+
+    def __init__(self, error):
+        super().__init__(1, 2)
+        self.error = error
+
+    def frame(self, index):
+        if index == len(self) - 1:
+            raise self.error
+        return super().frame(index)
+
+
+@pytest.mark.parametrize('error', [
+    MessageError('000001.bin is cut off'), ConfigurationError('label_map.3', 'lorry', 'a class'),
+    MissingDependencyError('lz4', 'read a bag'),
+])
+def test_errors_of_workers_are_one_line(error):
+    loader = DataLoader(
+        CheckedSweeps([BadDrive(error)], SampleMaker(range_view('hdl64e'), POINT_CLASSES, 0.0)),
+        None, num_workers=1)
+    with pytest.raises(type(error)) as caught:
+        list(loader)
+    assert str(caught.value) == str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+class BlindDrive(MadeDrive):
+    """Sweeps without a point that was measured."""
+
+    def frame(self, index):
+        frame = super().frame(index)
+        points = np.full_like(frame.cloud.points, np.nan)
+        return dataclasses.replace(
+            frame, cloud=dataclasses.replace(frame.cloud, points=points))
+
+
+@pytest.mark.parametrize(('mode', 'fraction'), [('none', 1.0), ('l2', 0.0), ('xmodelkd', 0.0)])
+def test_a_batch_without_a_point_is_no_step_astray(tmp_path, mode, fraction):
+    values = config(mode=mode, fraction=fraction, batch=1, run={**SMALL['run'], 'epochs': 1})
+    drives = [MadeDrive(0, 1), BlindDrive(1, 2)]
+    student = load_checkpoint(distil(drives, [BlindDrive(2, 1)], tmp_path, values), 'point')
+    assert all(tensor.isfinite().all() for tensor in student.state.values())
 
 
 def test_a_run_needs_something_to_learn_from(tmp_path):

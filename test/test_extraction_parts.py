@@ -197,6 +197,8 @@ def test_poses_between_sweeps_are_on_the_way():
     assert trajectory.pose_at(3, 310_000_000)[0, 3] == 9
     assert trajectory.motion(1)[0, 3] == pytest.approx(1)
     assert trajectory.motion(3) is None
+    twice = Trajectory(stamps[[0, 1, 1]], poses[:3], np.zeros(3, np.int32))
+    assert twice.motion(1)[0, 3] == pytest.approx(1) and twice.motion(2) is None
 
 
 @pytest.mark.kitti

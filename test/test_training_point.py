@@ -87,6 +87,15 @@ def test_lovasz_against_a_loop(seed, count, classes):
     assert float(found) == pytest.approx(slow_lovasz(probabilities, target), abs=1e-9)
 
 
+@pytest.mark.parametrize('count', [0, 5])
+def test_a_batch_of_which_nothing_is_known_costs_nothing(count):
+    logits = torch.randn(3, count, requires_grad=True)
+    target = torch.full((count,), IGNORED)
+    loss = point_loss(logits, target, torch.ones(3), 1.0, 100)['loss']
+    loss.backward()
+    assert loss == 0 and (logits.grad == 0).all()
+
+
 def test_lovasz_of_hard_predictions_is_one_minus_iou():
     target = torch.tensor([0, 0, 0, 1, 1, 2])
     said = torch.tensor([0, 0, 1, 1, 2, 2])

@@ -11,9 +11,28 @@ import contextlib
 
 
 class XModelKDError(Exception):
-    """Base of every error that is the user's to mend: no traceback, exit code 2."""
+    """
+    Base of every error that is the user's to mend: no traceback, exit code 2.
+
+    Parameters
+    ----------
+    message
+        One line. Where torch hands over an error of a DataLoader's worker as a traceback in
+        words, its last line is taken.
+
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_without_traceback(message))
+
+
+def _without_traceback(message: str) -> str:
+    if '\nOriginal Traceback ' not in message:
+        return message
+    last = message.rstrip().splitlines()[-1]
+    return last.partition(': ')[2] or last
 
 
 class ConfigurationError(XModelKDError):
@@ -27,12 +46,14 @@ class ConfigurationError(XModelKDError):
     value
         The offending value.
     allowed
-        What would be accepted, in words or as a range.
+        What would be accepted, in words or as a range; None if `key` is the whole message, as of
+        an error that comes from another process.
 
     """
 
-    def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(f'{key} = {value!r} is not allowed: {allowed}')
+    def __init__(self, key: str, value: object = None, allowed: str | None = None) -> None:
+        super().__init__(
+            key if allowed is None else f'{key} = {value!r} is not allowed: {allowed}')
         self.key, self.value, self.allowed = key, value, allowed
 
 
@@ -69,12 +90,15 @@ class MissingDependencyError(XModelKDError):
     package
         Name of the package on PyPI.
     purpose
-        What needs it, to end the sentence '... is needed to'.
+        What needs it, to end the sentence '... is needed to'; None if `package` is the whole
+        message, as of an error that comes from another process.
 
     """
 
-    def __init__(self, package: str, purpose: str) -> None:
-        super().__init__(f'{package} is needed to {purpose}: pip install {package}')
+    def __init__(self, package: str, purpose: str | None = None) -> None:
+        super().__init__(
+            package if purpose is None
+            else f'{package} is needed to {purpose}: pip install {package}')
         self.package = package
 
 

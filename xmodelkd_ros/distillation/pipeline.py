@@ -3,6 +3,7 @@ The whole way from bags to a student, stage by stage, in one folder that can be 
 
 ========== =========================================================================
 run.yaml   the configuration and the versions; another one is refused
+bags.json  the bags that were found by it; others are refused
 teacher.safetensors  statistics of the adapted teacher
 start.safetensors  train: the checkpoint to start from, adapted to the sweeps
 cache/     extract: what the teacher says, a folder per drive
@@ -25,13 +26,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .bag_sources import choose_drives
+from .bag_sources import check_drives, choose_drives
 from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
+from .extraction.survey import smallest_offset
 from .pipeline_config import PipelineConfig
-from .progress import nobody, Watch
+from .progress import nobody, TRAINED, Watch
 from .ranks import Ranks
 from .records import FrameSource
 from .student.adaptation import adapt_student
@@ -45,16 +47,13 @@ from .teachers.classes import load_class_map
 from .teachers.network_teacher import NetworkTeacher
 from .teachers.teacher import make_teacher
 from ..config import to_mapping
-from ..errors import ConfigurationError, MissingDependencyError
+from ..errors import BagError, ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..labels import ID_FROM_RAW
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
-TRAINED = ('train', 'finetune')
-"""Stages in which all processes of a run take part."""
-
-STATE_FILE = 'state.json'
+STATE_FILE, BAGS_FILE = 'state.json', 'bags.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
@@ -81,7 +80,8 @@ class Pipeline:
     BagError
         If a bag is missing, or a folder holds none.
     ConfigurationError
-        If something needed is not given, or the folder holds a distillation with other settings.
+        If something needed is not given, or the folder holds a distillation with other settings
+        or from other bags.
 
     """
 
@@ -142,8 +142,17 @@ class Pipeline:
             self.config.processes, watch)
         write_json(self.out / 'cache' / 'drives.json', {
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
-        figures = quality_table({folder.name: read_report(folder) for folder in folders})
+        reports = [read_report(folder) for folder in folders]
+        figures = quality_table({
+            folder.name: report for folder, report in zip(folders, reports, strict=True)})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
+        for bag, report in zip(bags, reports, strict=True):
+            if report.seen == 0:
+                offset = smallest_offset(bag, self.config.extraction)
+                raise BagError(
+                    f'{bag}: no image shows a point of its sweep; the image nearest to a sweep in '
+                    f'time is {abs(offset):.3f} s {"before" if offset < 0 else "after"} it; see '
+                    'extraction.offsets, and the calibration')
 
     def _teacher(self) -> NetworkTeacher:
         config = self.config
@@ -253,3 +262,4 @@ class Pipeline:
             check_run(path, wanted, _FREE)
         else:
             write_run(path, wanted)
+        check_drives(self.out / BAGS_FILE, self.config.bags, self.bags, self.validation)

@@ -18,8 +18,8 @@ def nobody(stage: str, done: int, total: int) -> None:
     """Watch and do nothing."""
 
 
-_TRAINING = ('train', 'finetune')
-"""Stages that show a bar of their own."""
+TRAINED = ('train', 'finetune')
+"""Stages in which all processes of a run take part; they show a bar of their own."""
 
 
 class TerminalBar:
@@ -31,7 +31,7 @@ class TerminalBar:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is."""
-        if stage in _TRAINING or not sys.stderr.isatty():
+        if stage in TRAINED or not sys.stderr.isatty():
             return
         if stage != self._stage:
             from tqdm import tqdm

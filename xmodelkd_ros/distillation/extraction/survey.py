@@ -80,6 +80,26 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
     return Survey(np.array(stamps), lidar, cameras, _digest(models, static, config), topics)
 
 
+def smallest_offset(path: Path, config: ExtractionConfig) -> float:
+    """Return how much later than a sweep the image nearest to one in time is, s."""
+    with BagReader(path) as bag:
+        topics = find_topics(bag, config.points_topic, config.image_topics)
+        later = {
+            topics.cameras[name].image: round(config.offsets.get(name, 0.0) * 1e9)
+            for name in _cameras(bag, topics, config)
+        }
+        sweeps, images = [], []
+        for topic, _, data in bag.raw([topics.points, *later]):
+            if topic == topics.points:
+                sweeps.append(header_stamp(data))
+            else:
+                images.append(header_stamp(data) - later[topic])
+    stamps = np.unique(sweeps)
+    place = np.searchsorted(stamps, images).clip(max=len(stamps) - 1)
+    apart = (np.array(images) - stamps[[place - 1, place]]).ravel()
+    return float(apart[np.abs(apart).argmin()]) * 1e-9
+
+
 def _cameras(
     bag: BagReader, topics: SensorTopics, config: ExtractionConfig
 ) -> tuple[str, ...]:

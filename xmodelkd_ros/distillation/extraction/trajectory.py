@@ -55,8 +55,10 @@ class Trajectory:
         """Return a sweep and the next or the last one, or the other way round, or None."""
         steps = [[index - 1, index], [index, index + 1]]
         for first, last in steps if backwards else steps[::-1]:
-            inside = first >= 0 and last < len(self.stamps)
-            if inside and self.segment[first] == self.segment[last] >= 0:
+            if first < 0 or last == len(self.stamps):
+                continue
+            joined = self.segment[first] == self.segment[last] >= 0
+            if joined and self.stamps[first] != self.stamps[last]:
                 return [first, last]
         return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from ...config import read_mapping
 from ...errors import ConfigurationError, MessageError
 from ...labels import ID_BY_NAME, ID_FROM_RAW
 from ...training.cache import CachedDrive
+
+_LABEL = np.dtype('<u4')
 
 
 class LidarDrive:
@@ -59,6 +60,18 @@ class AnnotatedDrive:
     ids
         (65536,) our id of each id in the files, as `read_class_map` gives it.
 
+    Attributes
+    ----------
+    labelled : list of int
+        Which sweeps have labels.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no label file.
+    MessageError
+        If a file has labels for another number of points.
+
     """
 
     def __init__(self, drive: FrameSource, folder: Path, ids: np.ndarray = ID_FROM_RAW) -> None:
@@ -66,6 +79,13 @@ class AnnotatedDrive:
         self.feature_size = getattr(drive, 'feature_size', 0)
         if not any(folder.glob('*.label')):
             raise ConfigurationError('labels', str(folder), 'a folder with .label files')
+        self.labelled: list[int] = []
+        for index in range(len(drive)):
+            cloud = drive.frame(index).cloud
+            path = self._file(index, cloud.stamp)
+            if path is not None:
+                _check_length(path, path.stat().st_size / _LABEL.itemsize, len(cloud.points))
+                self.labelled.append(index)
 
     def __len__(self) -> int:
         return len(self.drive)
@@ -84,23 +104,20 @@ class AnnotatedDrive:
         path = self._file(index, frame.cloud.stamp)
         label = None
         if path is not None:
-            raw = np.fromfile(path, '<u4')
-            if len(raw) != len(frame.cloud.points):
-                raise MessageError(
-                    f'{path} has {len(raw)} labels for {len(frame.cloud.points)} points')
+            raw = np.fromfile(path, _LABEL)
+            _check_length(path, len(raw), len(frame.cloud.points))
             label = self.ids[raw & 0xFFFF]
         cloud = dataclasses.replace(frame.cloud, label=label, instance=None)
         return dataclasses.replace(frame, cloud=cloud)
 
-    @functools.cached_property
-    def labelled(self) -> Sequence[int]:
-        """Return which sweeps have labels."""
-        stamps = (self.drive.frame(index).cloud.stamp for index in range(len(self)))
-        return [index for index, stamp in enumerate(stamps) if self._file(index, stamp)]
-
     def _file(self, index: int, stamp: int) -> Path | None:
         paths = (self.folder / f'{stamp}.label', self.folder / f'{index:06d}.label')
         return next((path for path in paths if path.is_file()), None)
+
+
+def _check_length(path: Path, labels: float, points: int) -> None:
+    if labels != points:
+        raise MessageError(f'{path} has {labels:.10g} labels for {points} points')
 
 
 def labelled_sweeps(drive: FrameSource) -> Sequence[int]:

@@ -23,7 +23,7 @@ from .losses import (
 from ...labels import SemanticClass
 from ...networks.fusion import FusionEncoder
 from ...networks.point_network import PointNetwork
-from ...training.point.losses import IGNORED, lovasz_softmax
+from ...training.point.losses import draw_points, IGNORED, lovasz_softmax
 from ...training.segmentation_module import log_iou
 from ...training.trainer import adamw, log_losses, progress
 
@@ -134,7 +134,7 @@ class DistillationModule(lightning.LightningModule):
         target = torch.where(true, batch.target, batch.guess)
         share = torch.where(true, torch.ones_like(batch.trust), guess * batch.trust)
         cross = trusted_cross_entropy(logits, target, share, self.weight)
-        drawn = torch.randint(len(target), (how.lovasz_points,), device=target.device)
+        drawn = draw_points(len(target), how.lovasz_points, target.device)
         believed = torch.where(share > 0.5 * max(guess, 1e-6), target, IGNORED)[drawn]
         jaccard = lovasz_softmax(logits.index_select(1, drawn).float().softmax(0), believed)
         return cross + how.lovasz * jaccard

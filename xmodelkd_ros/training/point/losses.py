@@ -75,10 +75,17 @@ def point_loss(
 
     """
     logits = logits.float()
-    cross = functional.cross_entropy(logits[None], target[None], weight, ignore_index=IGNORED)
-    drawn = torch.randint(len(target), (min(sample, len(target)),), device=target.device)
+    cross = logits.sum() * 0
+    if (target != IGNORED).any():
+        cross = functional.cross_entropy(logits[None], target[None], weight, ignore_index=IGNORED)
+    drawn = draw_points(len(target), min(sample, len(target)), target.device)
     jaccard = lovasz_softmax(logits[:, drawn].softmax(0), target[drawn])
     return {'loss': cross + lovasz * jaccard, 'cross_entropy': cross, 'lovasz': jaccard}
+
+
+def draw_points(count: int, sample: int, device: torch.device) -> Tensor:
+    """Return (sample,) int64 random indices of `count` points; none where there is no point."""
+    return torch.randint(max(count, 1), (sample if count else 0,), device=device)
 
 
 def class_weights(counts: Tensor) -> Tensor:
