@@ -1,10 +1,15 @@
-"""The run that all trainers share: schedule, time limit, export of the best."""
+"""The run that all trainers share: schedule, time limit, export of the best, being stopped."""
+
+import os
+import signal
 
 import pytest
 import pytorch_lightning as lightning
 import torch
 from torch.utils.data import DataLoader
+from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.training.run_config import RunConfig
+from xmodelkd_ros.training.steps import StepLoader, StepSampler
 from xmodelkd_ros.training.trainer import adamw, cosine_schedule, fit
 
 
@@ -28,12 +33,40 @@ class Line(lightning.LightningModule):
         return adamw(self, 0.01, 0.0, 5, self.trainer)
 
 
-def run(module, out, **changes):
+class Norm(Line):
+    """Has running statistics, and an average that follows after each step."""
+
+    def __init__(self, signals=(), at=5, within=True):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(1)
+        self.signals, self.at, self.within = signals, at, within
+        self.register_buffer('average', torch.zeros(1, 1))
+
+    def interrupt(self):
+        for number in self.signals if self.global_step == self.at else ():
+            os.kill(os.getpid(), number)
+
+    def training_step(self, batch, index):
+        loss = (self.norm(batch[:, None]) * self.weight - 1).square().mean()
+        if self.within:
+            self.interrupt()
+        return loss
+
+    def on_train_batch_end(self, *given):
+        self.average = 0.5 * (self.average + self.weight.detach())
+
+    def validation_step(self, batch, index):
+        super().validation_step(batch, index)
+        if not self.within:
+            self.interrupt()
+
+
+def run(module, out, numbers=None, resume=False, **changes):
     exported = []
     config = RunConfig(workers=0, precision='32-true', **changes)
-    numbers = DataLoader(torch.arange(4.0))
+    numbers = numbers or DataLoader(torch.arange(4.0))
     fit(module, numbers, DataLoader(torch.arange(1.0)), config, out, 'score',
-        lambda: exported.append(module.global_step), {})
+        lambda: exported.append(module.global_step), {}, resume)
     return exported
 
 
@@ -58,3 +91,32 @@ def test_a_time_limit_ends_the_schedule_and_the_last_state_is_validated(tmp_path
     assert module.rates[-1] < 0.001
     assert exported == [module.global_step]
     assert module.validated == [module.global_step]
+
+
+@pytest.mark.parametrize(('signals', 'at', 'within', 'left'), [
+    ([signal.SIGINT], 5, True, 6), ([signal.SIGTERM], 5, True, 6),
+    ([signal.SIGTERM], 4, False, 4), ([signal.SIGINT], 15, True, 16),
+    ([signal.SIGINT, signal.SIGINT], 5, True, 4),
+])
+def test_a_run_that_is_interrupted_ends_with_130_and_can_be_resumed(
+    tmp_path, signals, at, within, left
+):
+    def train(out, resume=False, **how):
+        torch.manual_seed(0)
+        module = Norm(**how)
+        steps = StepSampler(4, 4, lambda: module.global_step)
+        numbers = StepLoader(torch.rand(64), batch_sampler=steps)
+        run(module, out, numbers, resume, epochs=4)
+
+    def state(out):
+        return torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=False)
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train(tmp_path / 'whole')
+    broken = command(lambda _: train(tmp_path / 'broken', signals=signals, at=at, within=within))
+    assert broken() == 130
+    assert state(tmp_path / 'broken')['global_step'] == left
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train(tmp_path / 'broken', resume=True)
+    whole, resumed = (state(tmp_path / name)['state_dict'] for name in ('whole', 'broken'))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

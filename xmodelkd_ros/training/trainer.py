@@ -7,6 +7,9 @@ import datetime
 import math
 import os
 from pathlib import Path
+import signal
+import threading
+from types import TracebackType
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -40,6 +43,8 @@ def fit(
 ) -> None:
     """
     Train a module; the best state so far is exported whenever validation improves.
+
+    Ctrl-C and SIGTERM end the run after the present step, so that it can be resumed there.
 
     Parameters
     ----------
@@ -75,18 +80,25 @@ def fit(
         raise ConfigurationError('resume', str(out), f'there is no {last}')
     out.mkdir(parents=True, exist_ok=True)
     write_run(out / RUN_FILE, configuration)
-    best = _ExportBest(monitor, export)
+    best, stop = _ExportBest(monitor, export), _Stop()
+    checkpoint = ModelCheckpoint(last.parent, 'last', enable_version_counter=False)
     trainer = _trainer(config, out, [
+        stop,
+        _Consistent(checkpoint),
         *([_Watched(watch)] if watch else ()),
         best,
-        ModelCheckpoint(last.parent, 'last', save_on_exception=True, enable_version_counter=False),
+        checkpoint,
         TQDMProgressBar(1),
     ], deal)
-    trainer.fit(
-        module, training, validation, ckpt_path=str(last) if resume else None, weights_only=False
-    )
-    if best.step != trainer.global_step:  # the time limit came between two validations
-        trainer.validate(module, validation, verbose=False)
+    with stop:
+        trainer.fit(
+            module, training, validation, ckpt_path=str(last) if resume else None,
+            weights_only=False,
+        )
+        if stop.wanted:
+            raise KeyboardInterrupt
+        if best.step != trainer.global_step:  # the time limit came between two validations
+            trainer.validate(module, validation, verbose=False)
 
 
 def seed_everything(seed: int) -> None:
@@ -141,6 +153,79 @@ def log_losses(
     return total
 
 
+class _Stopped(Exception):  # noqa: N818
+    """Somebody asked the run to end."""
+
+
+class _Stop(Callback):
+    """
+    Ends a run after the step in which SIGINT or SIGTERM came; a second one ends it at once.
+
+    Within it the signals are caught; whatever Lightning makes of them leaves it as
+    KeyboardInterrupt.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {
+                number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._catch()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        interrupted = isinstance(error, SystemExit) and isinstance(
+            error.__context__, KeyboardInterrupt)
+        if interrupted or isinstance(error, _Stopped):
+            raise KeyboardInterrupt from None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self._catch()  # Lightning has put its own handler of SIGTERM in front
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        # processes get signals at different times, but they must end in the same step
+        if trainer.strategy.reduce_boolean_decision(self.wanted, all=False):
+            raise _Stopped
+
+    def _catch(self) -> None:
+        for number in self._before:
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+
+class _Consistent(Callback):
+    """Have an exception leave a checkpoint unless weights, statistics or scores are half done."""
+
+    def __init__(self, checkpoint: ModelCheckpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def on_train_start(self, *_: Any) -> None:
+        self.checkpoint.save_on_exception = True
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.checkpoint.save_on_exception = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.checkpoint.save_on_exception = True
+
+    def on_validation_start(self, *_: Any) -> None:
+        self.checkpoint.save_on_exception = False
+
+    def on_validation_end(self, *_: Any) -> None:
+        self.checkpoint.save_on_exception = True
+
+
 class _Watched(Callback):
     """Tell somebody how many steps are done, and of how many."""
 
@@ -161,9 +246,9 @@ class _ExportBest(Callback):
         self.step = trainer.global_step
         score = float(trainer.callback_metrics[self.monitor])
         if not score <= self.best:  # a score is NaN where nothing is known to check by
-            self.best = score
             if trainer.is_global_zero:
                 self.export()
+            self.best = score
 
     def state_dict(self) -> dict[str, Any]:
         return {'best': self.best}
