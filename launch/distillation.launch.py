@@ -21,6 +21,7 @@ LISTS = {
     'bags': 'bags to learn from, or folders of bags, separated by commas',
     'validation': 'bags to choose the weights and to judge by, separated by commas',
     'labelled': 'bags with labels for fine-tuning, separated by commas',
+    'labels': 'folders of .label files, one for each of them, separated by commas',
     'simulated': 'simulated bags to mix in, separated by commas',
     'sweeps': 'bags without images, separated by commas',
     'rectified': 'cameras whose images are rectified, separated by commas',
@@ -30,6 +31,8 @@ TEXTS = {
     'out': 'folder for the result; a second start goes on with what is there',
     'teacher': 'image teacher, as espnetv2:city.pth@0.7',
     'class_map': "YAML file with our class name by the teacher's",
+    'label_topic': 'clouds with a field label in the labelled bags, where there are no files',
+    'label_map': "YAML file with our class name by the labels' id",
     'start': 'checkpoint to start from',
     'device': "the teacher's: cpu, cuda or auto",
 }

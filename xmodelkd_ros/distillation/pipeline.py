@@ -37,7 +37,7 @@ from .records import FrameSource
 from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
 from .student.judging import judge
-from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
+from .student.labelled_drives import LidarDrive, with_labels
 from .student.students import FUSED, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
@@ -47,7 +47,7 @@ from .teachers.teacher import make_teacher
 from ..config import to_mapping
 from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
-from ..labels import ID_FROM_RAW
+from ..labels import TRUE_POINTS
 from ..training.cache import cached_drives
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
@@ -170,13 +170,9 @@ class Pipeline:
         config = self.config
         if not config.labelled:
             return
-        drives: Sequence[FrameSource] = self._lidar_drives(config.labelled)
-        if config.labels:
-            ids = read_class_map(Path(config.label_map)) if config.label_map else ID_FROM_RAW
-            drives = [
-                AnnotatedDrive(drive, Path(folder), ids)
-                for drive, folder in zip(drives, config.labels, strict=True)
-            ]
+        topic = TRUE_POINTS if config.labels else config.label_topic
+        drives = with_labels(
+            self._lidar_drives(config.labelled, topic), config.labels, config.label_map, topic)
         student = dataclasses.replace(
             config.finetuning, start=str(self.out / 'train' / STUDENT))
         distil(
@@ -213,9 +209,11 @@ class Pipeline:
         """Return the checkpoint of the last stage that trained."""
         return self.out / ('finetune' if self.config.labelled else 'train') / STUDENT
 
-    def _lidar_drives(self, bags: Sequence[str]) -> list[LidarDrive]:
+    def _lidar_drives(
+        self, bags: Sequence[str], label_topic: str = TRUE_POINTS
+    ) -> list[LidarDrive]:
         arrays = self.out / 'cache' / 'arrays'
-        return [LidarDrive(drive) for drive in cached_drives(bags, arrays)]
+        return [LidarDrive(drive) for drive in cached_drives(bags, arrays, label_topic)]
 
     def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
         names = read_json(self.out / 'cache' / 'drives.json')
