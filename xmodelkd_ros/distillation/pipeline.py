@@ -38,6 +38,7 @@ from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
 from .student.judging import judge
 from .student.labelled_drives import LidarDrive, with_labels
+from .student.sensor import warn_of_misfits
 from .student.students import FUSED, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
@@ -49,6 +50,7 @@ from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..labels import TRUE_POINTS
 from ..training.cache import cached_drives
+from ..training.point.training import range_view
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 STATE_FILE = 'state.json'
@@ -87,6 +89,7 @@ class Pipeline:
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
         self.config, self.out = config, Path(config.out)
         self.bags, self.validation = choose_drives(config)
+        range_view(config.student.lidar)  # refused before the work begins
         self._start = config.start or str(shipped or '')
         self._check_folder()
 
@@ -128,6 +131,7 @@ class Pipeline:
             str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
         figures = quality_table({folder.name: read_report(folder) for folder in folders})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
+        warn_of_misfits(open_caches(folders), self.config.student.lidar)
 
     def _teacher(self) -> NetworkTeacher:
         config = self.config
@@ -174,7 +178,8 @@ class Pipeline:
         drives = with_labels(
             self._lidar_drives(config.labelled, topic), config.labels, config.label_map, topic)
         student = dataclasses.replace(
-            config.finetuning, start=str(self.out / 'train' / STUDENT))
+            config.finetuning, lidar=config.student.lidar, columns=config.student.columns,
+            start=str(self.out / 'train' / STUDENT))
         distil(
             drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
 
