@@ -20,6 +20,7 @@ LISTS = {
     'bags': 'bags to learn from, or folders of bags, separated by commas',
     'validation': 'bags to choose the weights and to judge by, separated by commas',
     'labelled': 'bags with labels for fine-tuning, separated by commas',
+    'labels': 'folders of .label files, one for each of them, separated by commas',
     'simulated': 'simulated bags to mix in, separated by commas',
     'sweeps': 'bags without images, separated by commas',
     'rectified': 'cameras whose images are rectified, separated by commas',
@@ -29,14 +30,21 @@ TEXTS = {
     'out': 'folder for the result; a second start goes on with what is there',
     'teacher': 'image teacher, as espnetv2:city.pth@0.7',
     'class_map': "YAML file with our class name by the teacher's",
+    'label_topic': 'clouds with a field label in the labelled bags, where there are no files',
+    'label_map': "YAML file with our class name by the labels' id",
     'start': 'checkpoint to start from',
+    'lidar': 'sensor profile, as hdl64e, vlp32c or os1_128, or its YAML file',
     'device': "the teacher's: cpu, cuda or auto",
 }
 NUMBERS = {
     'adaptation': "share of the pictures' own statistics in the teacher's batch norms, 0 for none",
 }
-OF_EXTRACTION = ('rectified', 'cameras')
 """Arguments; what is left empty is as the file of parameters says."""
+
+PARAMETERS = {
+    'rectified': 'extraction.rectified', 'cameras': 'extraction.cameras', 'lidar': 'student.lidar',
+}
+"""Parameter of an argument that has another name."""
 
 
 def generate_launch_description():
@@ -58,14 +66,15 @@ def start_distillation(context):
     names = (*LISTS, *TEXTS, *NUMBERS, 'params_file')
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     parameters = {
-        name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
+        PARAMETERS.get(name, name): ParameterValue(given[name], value_type=str)
+        for name in TEXTS if given[name]
     }
     for name in NUMBERS:
         if given[name]:
             parameters[name] = ParameterValue(TextSubstitution(text=given[name]))
     for name in LISTS:
         if chosen := items(given[name]):
-            parameters[f'extraction.{name}' if name in OF_EXTRACTION else name] = chosen
+            parameters[PARAMETERS.get(name, name)] = chosen
     return [LifecycleNode(
         package='xmodelkd_ros', executable='distillation', name='distillation', namespace='',
         parameters=[given['params_file'], parameters], output='screen', emulate_tty=True)]

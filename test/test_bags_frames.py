@@ -120,6 +120,24 @@ class Drive:
         return self.path
 
 
+def test_labels_of_another_topic_and_of_another_length(tmp_path):
+    drive = Drive(tmp_path / 'drive')
+    drive.cloud(START)
+    label = np.array([1, 2, 259, 4], np.uint16)
+    points = np.zeros((4, 3), np.float32)
+    drive.add('/labelled', cloud_message(Cloud(START, points, label=label)), START)
+    path = drive.write()
+    (found,) = frames(path, label_topic='/labelled')
+    np.testing.assert_array_equal(found.cloud.label, label)
+    with pytest.raises(BagError, match='has no topic /others'):
+        list(frames(path, label_topic='/others'))
+    short = Drive(tmp_path / 'short')
+    short.cloud(START, count=5)
+    short.add('/labelled', cloud_message(Cloud(START, points, label=label)), START)
+    with pytest.raises(BagError, match='/labelled has 4 labels for 5 points'):
+        list(frames(short.write(), label_topic='/labelled'))
+
+
 def jittered(tmp_path):
     """20 clouds, images at another rate with jitter, delays and gaps."""
     rng = np.random.default_rng(5)

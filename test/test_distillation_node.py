@@ -130,14 +130,15 @@ def test_arguments_of_the_launch_file_reach_the_node(monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, 'LifecycleNode', lambda **arguments: arguments)
     context = LaunchContext()
-    given = {'bags': 'a,b', 'teacher': '1', 'adaptation': '0.25'}
+    given = {'bags': 'a,b', 'teacher': '1', 'adaptation': '0.25', 'lidar': 'vlp32c'}
     names = (*module.LISTS, *module.TEXTS, *module.NUMBERS, 'params_file')
     context.launch_configurations.update({**dict.fromkeys(names, ''), **given})
     (node,) = module.start_distillation(context)
     found = {
         name: value.evaluate(context) if hasattr(value, 'evaluate') else value
         for name, value in node['parameters'][1].items()}
-    assert found == {'bags': ['a', 'b'], 'teacher': '1', 'adaptation': 0.25}
+    assert found == {
+        'bags': ['a', 'b'], 'teacher': '1', 'adaptation': 0.25, 'student.lidar': 'vlp32c'}
 
 
 def test_the_file_of_parameters_holds_the_defaults():

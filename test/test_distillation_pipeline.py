@@ -20,10 +20,12 @@ from xmodelkd_ros.distillation import pipeline as pipeline_module
 from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
 from xmodelkd_ros.distillation.progress import Cancelled
+from xmodelkd_ros.distillation.student.sensor import measure_fit
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.networks.checkpoint import load_checkpoint
+from xmodelkd_ros.training.point.training import range_view
 import yaml
 
 
@@ -122,6 +124,27 @@ def test_bags_without_images_are_learned_from_beside_those_with(folder, teacher,
     kept = load_checkpoint(folder / 'out' / 'student.safetensors', 'point').training
     assert kept['labelled_sweeps'] == (3 if key == 'simulated' else 0)
     assert kept['labelled_sweeps'] + kept['unlabelled_sweeps'] == 6
+
+
+def test_another_sensor_is_noticed(folder, teacher, caplog):
+    elevations = np.radians(np.linspace(-15, 15, 16))
+    turns = np.linspace(0, 6, 50)[:, None]
+    points = 10 * np.stack([
+        np.cos(elevations) * np.cos(turns), np.cos(elevations) * np.sin(turns),
+        np.sin(elevations) * np.ones_like(turns)], -1).reshape(-1, 3).astype(np.float32)
+    points[0] = np.nan
+    (folder / 'own.yaml').write_text('high_deg: 15\nlow_deg: -15\nbeams: 16\n')
+    fits = {name: measure_fit([points], range_view(name))
+            for name in ('hdl64e', 'os1_128', str(folder / 'own.yaml'))}
+    assert [share > 0.99 for share, _, _ in fits.values()] == [False, True, True]
+    assert fits['hdl64e'][1:] == pytest.approx((-15, 15), abs=0.1)
+    assert measure_fit([], range_view('hdl64e'))[0] == 1
+    (folder / 'up.yaml').write_text('high_deg: 80\nlow_deg: 60\nbeams: 16\n')
+    student = {**STUDENT, 'lidar': str(folder / 'up.yaml')}
+    make(folder, teacher, adaptation=0.0, student=student).run(['extract'])
+    assert 'the beams of up, 60.0 to 80.0 degrees, reach only' in caplog.text
+    refused(folder, teacher, ConfigurationError, "lidar = 'own' is not allowed: a YAML file, or",
+            student={**STUDENT, 'lidar': 'own'}, out=str(folder / 'other'))
 
 
 def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):

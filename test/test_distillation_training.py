@@ -24,8 +24,10 @@ from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, Distillatio
 from xmodelkd_ros.distillation.student.labelled_drives import (
     AnnotatedDrive,
     choose_sweeps,
+    labelled_sweeps,
     LidarDrive,
     read_class_map,
+    with_labels,
 )
 from xmodelkd_ros.distillation.student.module import DistillationModule
 from xmodelkd_ros.distillation.student.samples import SampleMaker
@@ -237,6 +239,9 @@ def test_lidar_drives_and_labels_beside_a_drive(tmp_path):
     assert list(annotated.labelled) == [0, 2]
     assert annotated.frame(1).cloud.label is None and not len(annotated.frame(0).views)
     np.testing.assert_array_equal(annotated.frame(2).cloud.label, truth[2])
+    np.full(3000, 300, '<u4').tofile(labels / '000001.label')
+    with pytest.raises(MessageError, match=r'000001\.label: class ids 300 are not known'):
+        annotated.frame(1)
     np.zeros(5, '<u4').tofile(labels / '000001.label')
     with pytest.raises(MessageError, match='5 labels for 3000 points'):
         annotated.frame(1)
@@ -246,11 +251,30 @@ def test_lidar_drives_and_labels_beside_a_drive(tmp_path):
         AnnotatedDrive(drive, tmp_path)
 
 
+def test_labels_of_a_bag_are_mapped_and_strange_ones_refused(tmp_path):
+    frames = [Frame(dataclasses.replace(
+        MadeDrive(0).frame(i).cloud, label=None if i == 0 else np.full(3000, 259, np.uint16),
+        instance=None), {}) for i in range(2)]
+    drive = LidarDrive(write_drive(frames, tmp_path / 'drive', 'test'))
+    (tmp_path / 'map.yaml').write_text('259: car\n')
+    mapped, = with_labels([drive], [], str(tmp_path / 'map.yaml'), '/labelled')
+    assert labelled_sweeps(mapped) == [1]
+    assert mapped.frame(0).cloud.label is None
+    label = mapped.frame(1).cloud.label
+    assert label.dtype == np.uint16 and set(label) == {ID_BY_NAME['car']}
+    with pytest.raises(MessageError, match=r'/labelled at .* s: class ids 259 are not known'):
+        with_labels([drive], [], '', '/labelled')
+    bare = LidarDrive(write_drive(frames[:1], tmp_path / 'bare', 'test'))
+    with pytest.raises(ConfigurationError, match='/labelled'):
+        with_labels([bare], [], '', '/labelled')
+
+
 def test_class_maps(tmp_path):
     path = tmp_path / 'map.yaml'
     path.write_text('3: car\n65535: road\n9: unlabelled\n')
     ids = read_class_map(path)
-    assert ids[3] == ID_BY_NAME['car'] and ids[65535] == 1 and ids[4] == 0
+    assert ids[3] == ID_BY_NAME['car'] and ids[65535] == 1 and ids[4] == -1
+    assert ids[0] == ids[9] == 0
     for text, message in (('3: lorry', '.*lorry'), ('a: car', " = 'a'"), ('- 1', '.*mapping')):
         path.write_text(text)
         with pytest.raises(ConfigurationError, match=f'label_map{message}'):

@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 from xmodelkd_ros.drawing.birds_eye import BirdsEye, BirdsEyeConfig
-from xmodelkd_ros.drawing.colors import CLASS_COLORS, depth_colors, TRACK_COLORS, track_number
+from xmodelkd_ros.drawing.colors import (
+    CLASS_COLORS,
+    depth_colors,
+    feature_colors,
+    TRACK_COLORS,
+    track_number,
+)
 from xmodelkd_ros.drawing.overlay import draw_overlay
 from xmodelkd_ros.drawing.panel import Panel
 from xmodelkd_ros.drawing.text import legend
@@ -16,6 +22,17 @@ from xmodelkd_ros.labels import ID_BY_NAME, POINT_CLASSES
 from xmodelkd_ros.records import Boxes, Cloud, Frame, Picture, Tracks, View
 
 CAR, ROAD = ID_BY_NAME['car'], ID_BY_NAME['road']
+
+
+def test_features_that_differ_have_other_colours():
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 3, 300)
+    features = np.eye(3, 20)[group] * 5 + rng.normal(0, 0.01, (300, 20))
+    colors = feature_colors(features.astype(np.float16)).astype(int)
+    means = np.stack([colors[group == n].mean(0) for n in range(3)])
+    assert min(np.abs(means[a] - means[b]).max() for a, b in ((0, 1), (0, 2), (1, 2))) > 100
+    assert feature_colors(np.zeros((0, 20))).shape == (0, 3)
+    assert feature_colors(np.ones((5, 2))).shape == (5, 3)
 
 
 def gray(height=120, width=200):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from painted_drive import CONFIG, copy_bag, TruthTeacher, write_painted_bag
 import pytest
@@ -189,3 +190,12 @@ def test_the_report_says_what_was_counted(drive):
     assert quality.seconds > 0
     assert (drive.folder / 'report.png').is_file()
     assert measure_drive(drive).size == quality.size
+
+
+def test_a_teacher_without_classes_has_a_picture_in_the_colours_of_its_features(bag, tmp_path):
+    teacher = TruthTeacher('1' * 64)
+    teacher.class_names = teacher.class_ids = None
+    (folder,) = extract([bag], tmp_path, teacher, config(instants=[]))
+    assert CachedDistillationDrive(folder).class_names is None
+    drawn = cv2.imread(str(folder / 'report.png'))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 100

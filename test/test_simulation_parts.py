@@ -242,6 +242,20 @@ def test_an_unknown_unit_lists_those_that_are_there():
         lidar_profile('vlp16')
 
 
+def test_a_unit_can_be_a_file(tmp_path):
+    path = tmp_path / 'vlp16.yaml'
+    path.write_text('high_deg: 15\nlow_deg: -15\nbeams: 16\nmax_range: 100\n')
+    profile = lidar_profile(str(path))
+    assert profile.name == 'vlp16' and profile.max_range == 100
+    np.testing.assert_allclose(profile.elevations_deg, np.arange(15, -16, -2))
+    path.write_text('elevations_deg: [-3, 2, 0.5]\n')
+    assert lidar_profile(str(path)).elevations_deg == (2, 0.5, -3)
+    for text in ('beams: 16', 'elevations_deg: [1]', 'elevations_deg: [1, 1]', 'rows: 3', '- 1'):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError):
+            lidar_profile(str(path))
+
+
 def test_profiles_need_no_ray_caster_and_a_drive_says_what_it_needs():
     code = (
         'import sys; sys.modules["embreex"] = sys.modules["embreex.mesh_construction"] = None\n'

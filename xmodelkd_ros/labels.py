@@ -64,6 +64,9 @@ THING_CLASSES = tuple(c for c in POINT_CLASSES if c.is_thing)
 ALL_CLASSES = (UNLABELLED, *POINT_CLASSES, SKY)
 """Every class, indexed by id."""
 
+TRUE_POINTS = '/ground_truth/points'
+"""Topic of the clouds that have the label of each point, where no other is named."""
+
 ID_BY_NAME = {c.name: c.id for c in ALL_CLASSES}
 
 IS_THING = np.zeros(65536, bool)
@@ -133,6 +136,9 @@ def thing_id_of_name(name: str) -> int:
 
 RAW_FROM_ID = np.array([_RAW_FROM_NAME[c.name] for c in ALL_CLASSES], np.uint16)
 """(17,) uint16: raw SemanticKITTI label id (10 car, 40 road, ...) of our id."""
+
+RAW_IDS = tuple(_NAME_FROM_RAW)
+"""All raw SemanticKITTI label ids."""
 
 ID_FROM_RAW = np.zeros(65536, np.uint16)
 """(65536,) uint16: our id of a raw SemanticKITTI label id; unknown ids become 0."""

@@ -15,6 +15,7 @@ from .topics import CameraTopics, find_topics, SensorTopics, TRUTH
 from .transforms import BagTransforms
 from ..errors import BagError, CalibrationError, MessageError
 from ..geometry.cameras import Camera
+from ..labels import TRUE_POINTS
 from ..messages.cameras import camera_from_message
 from ..messages.clouds import cloud_from_message
 from ..messages.images import mask_from_message, rgb_from_message
@@ -36,6 +37,7 @@ def frames(
     offsets: Mapping[str, int] | None = None,
     stamps: Collection[int] | None = None,
     topics: SensorTopics | None = None,
+    label_topic: str = TRUE_POINTS,
 ) -> Iterator[Frame]:
     """
     Yield a frame for each cloud of a bag, in the order of the clouds.
@@ -63,15 +65,20 @@ def frames(
         Stamps of the clouds that are wanted, ns, None for all; the others are not decoded.
     topics
         Where clouds and images come from, None for what is found.
+    label_topic
+        Clouds with the label of each point, of the same stamps as the sweeps.
 
     Raises
     ------
     BagError
-        If the bag is damaged, or has no /points or no images of a camera.
+        If the bag is damaged, has no /points, no images of a camera or not the topic of labels
+        that is asked for, or a labelled cloud has another number of points than its sweep.
 
     """
     with BagReader(path) as bag:
-        topics = topics or find_topics(bag)
+        if label_topic != TRUE_POINTS:
+            bag.require(label_topic)
+        topics = topics or find_topics(bag, labels=label_topic)
         found = topics.cameras
         for name in cameras or ():
             if name not in found:
@@ -81,7 +88,8 @@ def frames(
             for n, at in found.items() if cameras is None or n in cameras
         }
         transforms = BagTransforms(bag, fixed_frame)
-        pairing = _Pairing(bag, topics.points, chosen, transforms, tolerance, stamps)
+        pairing = _Pairing(
+            bag, topics.points, chosen, transforms, tolerance, stamps, label_topic)
         yield from pairing.frames()
 
 
@@ -127,9 +135,9 @@ class _Pairing:
 
     def __init__(
         self, bag: BagReader, points: str, cameras: dict[str, _Camera], transforms: BagTransforms,
-        tolerance: int, stamps: Collection[int] | None,
+        tolerance: int, stamps: Collection[int] | None, labels: str,
     ) -> None:
-        self._bag, self._points = bag, points
+        self._bag, self._points, self._labels = bag, points, labels
         self._cameras, self._transforms = cameras, transforms
         self._tolerance, self._stamps = tolerance, stamps
         self._clouds: deque[tuple[int, bytes]] = deque()
@@ -144,7 +152,7 @@ class _Pairing:
             yield from self._frame(data)
 
     def _topics(self) -> list[str]:
-        topics = [self._points, f'{TRUTH}/points']
+        topics = [self._points, self._labels]
         for name, camera in self._cameras.items():
             topics += [camera.topics.image, camera.topics.info]
             topics += [f'{TRUTH}/{name}/label', f'{TRUTH}/{name}/instance']
@@ -153,7 +161,7 @@ class _Pairing:
     def _put(self, topic: str, log: int, data: bytes) -> None:
         if topic == self._points:
             self._clouds.append((log, data))
-        elif topic.startswith(TRUTH):
+        elif topic == self._labels or topic.startswith(TRUTH):
             self._truth.setdefault(topic, {})[header_stamp(data)] = data
         for camera in self._cameras.values():
             if topic == camera.topics.info:
@@ -208,13 +216,14 @@ class _Pairing:
         return View(camera.name, picture, model, camera_from_lidar)
 
     def _true_cloud(self, cloud: Cloud) -> Cloud:
-        topic = f'{TRUTH}/points'
-        data = self._truth.get(topic, {}).get(cloud.stamp)
+        data = self._truth.get(self._labels, {}).get(cloud.stamp)
         if data is None:
             return cloud
-        truth = cloud_from_message(self._bag.decode(topic, data))
+        truth = cloud_from_message(self._bag.decode(self._labels, data))
         if len(truth.points) != len(cloud.points):
-            raise MessageError(f'{len(truth.points)} true labels for {len(cloud.points)} points')
+            raise BagError(
+                f'{self._bag.path}: {self._labels} has {len(truth.points)} labels for '
+                f'{len(cloud.points)} points at {cloud.stamp / 1e9:.3f} s')
         return dataclasses.replace(cloud, label=truth.label, instance=truth.instance)
 
     def _true_mask(self, topic: str, stamp: int) -> Any:

@@ -7,6 +7,7 @@ import dataclasses
 
 from .reader import BagReader
 from ..errors import BagError
+from ..labels import TRUE_POINTS
 
 TRUTH = '/ground_truth'
 """Topics below this one are no sensors'."""
@@ -58,7 +59,8 @@ class SensorTopics:
 
 
 def find_topics(
-    bag: BagReader, points: str = '', images: Mapping[str, str] | None = None
+    bag: BagReader, points: str = '', images: Mapping[str, str] | None = None,
+    labels: str = TRUE_POINTS,
 ) -> SensorTopics:
     """
     Find the topics of the sensors.
@@ -76,6 +78,8 @@ def find_topics(
         Topic of the clouds, where several are there.
     images
         Image topic by name of the camera, instead of what is found.
+    labels
+        Topic of labelled clouds, which are no sweeps unless they are the only clouds.
 
     Raises
     ------
@@ -88,14 +92,15 @@ def find_topics(
         for topic in images.values():
             bag.require(topic)
         cameras = {name: _camera(topic) for name, topic in images.items()}
-    return SensorTopics(_find_points(bag, points), dict(sorted(cameras.items())))
+    return SensorTopics(_find_points(bag, points, labels), dict(sorted(cameras.items())))
 
 
-def _find_points(bag: BagReader, given: str) -> str:
+def _find_points(bag: BagReader, given: str, labels: str) -> str:
     found = [
         name for name, topic in bag.topics.items()
         if topic.type_name == _CLOUD and not name.startswith(TRUTH)
     ]
+    found = [name for name in found if name != labels] or found
     if given or '/points' in found or not found:
         bag.require(given or '/points')
         return given or '/points'

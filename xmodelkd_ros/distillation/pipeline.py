@@ -39,7 +39,8 @@ from .records import FrameSource
 from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
 from .student.judging import judge
-from .student.labelled_drives import AnnotatedDrive, LidarDrive, read_class_map
+from .student.labelled_drives import LidarDrive, with_labels
+from .student.sensor import warn_of_misfits
 from .student.students import FUSED, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
@@ -49,8 +50,9 @@ from .teachers.teacher import make_teacher
 from ..config import to_mapping
 from ..errors import BagError, ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
-from ..labels import ID_FROM_RAW
+from ..labels import TRUE_POINTS
 from ..training.cache import cached_drives
+from ..training.point.training import range_view
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 STATE_FILE, BAGS_FILE = 'state.json', 'bags.json'
@@ -93,6 +95,7 @@ class Pipeline:
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
         self.config, self.out = config, Path(config.out)
         self.bags, self.validation = choose_drives(config)
+        range_view(config.student.lidar)  # refused before the work begins
         self._start = config.start or str(shipped or '')
         self._ranks = Ranks()
         if not self._ranks.helps:
@@ -153,6 +156,7 @@ class Pipeline:
                     f'{bag}: no image shows a point of its sweep; the image nearest to a sweep in '
                     f'time is {abs(offset):.3f} s {"before" if offset < 0 else "after"} it; see '
                     'extraction.offsets, and the calibration')
+        warn_of_misfits(open_caches(folders), self.config.student.lidar)
 
     def _teacher(self) -> NetworkTeacher:
         config = self.config
@@ -199,15 +203,13 @@ class Pipeline:
         if not config.labelled:
             self._ranks.tell('finetune', False)
             return
-        drives: Sequence[FrameSource] = self._lidar_drives(config.labelled)
-        if config.labels:
-            ids = read_class_map(Path(config.label_map)) if config.label_map else ID_FROM_RAW
-            drives = [
-                AnnotatedDrive(drive, Path(folder), ids)
-                for drive, folder in zip(drives, config.labels, strict=True)
-            ]
+        topic = TRUE_POINTS if config.labels else config.label_topic
+        drives = with_labels(
+            self._lidar_drives(config.labelled, label_topic=topic), config.labels,
+            config.label_map, topic)
         student = dataclasses.replace(
-            config.finetuning, start=str(self.out / 'train' / STUDENT))
+            config.finetuning, lidar=config.student.lidar, columns=config.student.columns,
+            start=str(self.out / 'train' / STUDENT))
         self._ranks.tell('finetune', True)
         distil(
             drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
@@ -243,9 +245,12 @@ class Pipeline:
         """Return the checkpoint of the last stage that trained."""
         return self.out / ('finetune' if self.config.labelled else 'train') / STUDENT
 
-    def _lidar_drives(self, bags: Sequence[str], feature_size: int = 0) -> list[LidarDrive]:
+    def _lidar_drives(
+        self, bags: Sequence[str], feature_size: int = 0, label_topic: str = TRUE_POINTS
+    ) -> list[LidarDrive]:
         arrays = self.out / 'cache' / 'arrays'
-        return [LidarDrive(drive, feature_size) for drive in cached_drives(bags, arrays)]
+        drives = cached_drives(bags, arrays, label_topic)
+        return [LidarDrive(drive, feature_size) for drive in drives]
 
     def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
         names = read_json(self.out / 'cache' / 'drives.json')

@@ -7,6 +7,7 @@ import dataclasses
 from .extraction.config import ExtractionConfig
 from .student.config import DistillConfig
 from ..config import setting
+from ..labels import TRUE_POINTS
 from ..training.run_config import RunConfig
 
 
@@ -53,9 +54,13 @@ class PipelineConfig:
         [], 'bags whose true labels the student is fine-tuned on; they need no images')
     labels: list[str] = setting(
         [], 'folders of SemanticKITTI label files, one for each of the labelled bags; none takes '
-        '/ground_truth/points of the bags')
+        '`label_topic` of the bags')
+    label_topic: str = setting(
+        TRUE_POINTS, 'clouds of the labelled bags with a field label, of the same stamps and '
+        'points as the sweeps')
     label_map: str = setting(
-        '', "YAML file with our class name by the label files' id; empty for SemanticKITTI's ids")
+        '', "YAML file with our class name by the labels' id; empty for SemanticKITTI's ids in "
+        'files and for ours in clouds')
     simulated: list[str] = setting(
         [], 'simulated bags of the same sensor, whose labels are mixed in with the images')
     sweeps: list[str] = setting(

@@ -54,6 +54,7 @@ class BirdsEye:
         label: np.ndarray,
         instance: np.ndarray | None = None,
         boxes: Boxes | None = None,
+        colors: np.ndarray | None = None,
     ) -> np.ndarray:
         """
         Return the picture (h, w, 3) uint8.
@@ -68,15 +69,17 @@ class BirdsEye:
             (N,) track ids: points of a track have its colour.
         boxes
             Drawn with their ids and classes, with a line towards the front.
+        colors
+            (N, 3) uint8 of the points, instead of those of their classes.
 
         """
         rgb = self._empty.copy()
         index, pixels = self._inside(points)
-        colors = CLASS_COLORS[label[index]]
+        own = CLASS_COLORS[label[index]] if colors is None else colors[index]
         if instance is not None:
             painted = np.flatnonzero(instance[index])
-            colors[painted] = TRACK_COLORS[track_number(instance[index[painted]])]
-        draw_points(rgb, pixels, colors, size=3)
+            own[painted] = TRACK_COLORS[track_number(instance[index[painted]])]
+        draw_points(rgb, pixels, own, size=3)
         self._draw_vehicle(rgb)
         if boxes is not None:
             self._draw_boxes(rgb, boxes)

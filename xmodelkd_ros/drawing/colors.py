@@ -12,6 +12,7 @@ from ..labels import PALETTE
 _GOLDEN = 0.6180339887498949
 _NEAREST, _FARTHEST = 3.0, 60.0
 """Depths beyond these have the colours of these, m."""
+_SAMPLE = 5000
 _COUNT = 233
 """How many colours there are before they repeat: a Fibonacci number, so the circle closes."""
 
@@ -49,3 +50,19 @@ def depth_colors(depth: np.ndarray) -> np.ndarray:
     share = np.log(np.clip(depth, _NEAREST, _FARTHEST) / _NEAREST) / np.log(_FARTHEST / _NEAREST)
     level = np.round(255 * (1 - share)).astype(np.uint8)
     return cv2.applyColorMap(level[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
+
+
+def feature_colors(features: np.ndarray) -> np.ndarray:
+    """Return colours (N, 3) uint8 of features (N, D): their three principal components."""
+    values = np.asarray(features, np.float32)
+    if not len(values):
+        return np.zeros((0, 3), np.uint8)
+    values = np.pad(values, ((0, 0), (0, max(0, 3 - values.shape[1]))))
+    values = values - values.mean(0)
+    some = values[::max(1, len(values) // _SAMPLE)].astype(np.float64)
+    axes = np.linalg.eigh(some.T @ some)[1][:, :-4:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(3)])  # else either way round
+    main = values @ axes.astype(np.float32)
+    low, high = np.percentile(main, (2, 98), axis=0)
+    share = np.clip((main - low) / np.maximum(high - low, 1e-6), 0, 1)
+    return np.round(40 + 215 * share).astype(np.uint8)

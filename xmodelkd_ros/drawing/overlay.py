@@ -23,6 +23,7 @@ def draw_overlay(
     pairing: Pairing | None = None,
     label: np.ndarray | None = None,
     zoom: int = 1,
+    colors: np.ndarray | None = None,
 ) -> np.ndarray:
     """
     Draw tracked masks, their ids and classes, and the points of a cloud on a copy of a picture.
@@ -40,6 +41,8 @@ def draw_overlay(
         have their depth's: red near, blue far.
     zoom
         How much larger than the picture the drawing is, so that text on a small one can be read.
+    colors
+        (N, 3) uint8 of the points of the whole cloud, instead.
 
     Returns
     -------
@@ -55,10 +58,13 @@ def draw_overlay(
             number = cv2.resize(number, size, interpolation=cv2.INTER_NEAREST)
         drawn = _tint(drawn, number)
     if pairing is not None:
-        colors = depth_colors(pairing.depth) if label is None else (
-            CLASS_COLORS[label[pairing.index]])
+        if colors is not None:
+            own = colors[pairing.index]
+        else:
+            own = depth_colors(pairing.depth) if label is None else (
+                CLASS_COLORS[label[pairing.index]])
         order = np.argsort(-pairing.depth)
-        draw_points(drawn, (pairing.pixels[order] + 0.5) * zoom - 0.5, colors[order])
+        draw_points(drawn, (pairing.pixels[order] + 0.5) * zoom - 0.5, own[order])
     if tracks is not None:
         _tag(drawn, tracks, zoom)
     return drawn

@@ -39,6 +39,7 @@ class Panel:
         tracks: Mapping[str, Tracks],
         boxes: Boxes | None = None,
         title: str = '',
+        colors: np.ndarray | None = None,
     ) -> np.ndarray:
         """
         Return the picture (h, width, 3) uint8; its height depends on the cameras of the frame.
@@ -55,20 +56,24 @@ class Panel:
             3D boxes of the tracks.
         title
             Written over the view from above.
+        colors
+            (N, 3) uint8 of the points, instead of those of their classes; without the legend.
 
         """
         cameras = [
-            self._overlay(frame, name, label, tracks.get(name)) for name in frame.views
+            self._overlay(frame, name, label, tracks.get(name), colors) for name in frame.views
         ]
-        above = self._birds_eye.draw(frame.cloud.points, label, instance, boxes)
+        above = self._birds_eye.draw(frame.cloud.points, label, instance, boxes, colors)
         write(above, title, 10, 20, size=0.5)
-        return stack_pictures([*cameras, above, self._legend], self._width)
+        below = [self._legend] if colors is None else []
+        return stack_pictures([*cameras, above, *below], self._width)
 
     def _overlay(
-        self, frame: Frame, name: str, label: np.ndarray, tracks: Tracks | None
+        self, frame: Frame, name: str, label: np.ndarray, tracks: Tracks | None,
+        colors: np.ndarray | None,
     ) -> np.ndarray:
         view = frame.views[name]
         rgb = view.picture.rgb
         zoom = max(1, round(self._width / rgb.shape[1]))
         pairing = project_points(frame.cloud.points, view.camera_from_lidar, view.camera)
-        return draw_overlay(rgb, tracks, pairing, label, zoom)
+        return draw_overlay(rgb, tracks, pairing, label, zoom, colors)

@@ -7,9 +7,11 @@ Importable without a ray caster: a point network's projection reads the same rec
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
+from ..config import from_mapping, read_mapping, setting
 from ..errors import ConfigurationError
 
 
@@ -75,16 +77,44 @@ PROFILES = {
 """Profiles by name: Velodyne HDL-64E (two blocks of 32), VLP-32C, and Ouster OS1-128."""
 
 
+@dataclasses.dataclass(frozen=True)
+class LidarFile:
+    """What a YAML file says of a unit: each beam, or the outer two and their number."""
+
+    elevations_deg: tuple[float, ...] = setting(
+        (), 'Elevation of each beam.', unit='deg', low=-90, high=90)
+    high_deg: float = setting(0.0, 'Elevation of the highest beam.', unit='deg', low=-90, high=90)
+    low_deg: float = setting(0.0, 'Elevation of the lowest beam.', unit='deg', low=-90, high=90)
+    beams: int = setting(0, 'Number of beams, at equal steps.', low=0, high=1024)
+    columns: int = setting(2048, 'Firings per turn.', low=64, high=8192)
+    min_range: float = setting(0.9, 'Nearest return.', unit='m', low=0)
+    max_range: float = setting(120.0, 'Farthest return.', unit='m', low=1)
+
+
 def lidar_profile(name: str) -> LidarProfile:
     """
     Return the profile of a unit.
 
+    Parameters
+    ----------
+    name
+        One of `PROFILES`, or a YAML file with the keys of `LidarFile`.
+
     Raises
     ------
     ConfigurationError
-        If there is none of that name.
+        If there is none of that name, or the file is wrong.
 
     """
-    if name not in PROFILES:
-        raise ConfigurationError('lidar', name, 'one of ' + ', '.join(PROFILES))
-    return PROFILES[name]
+    if name in PROFILES:
+        return PROFILES[name]
+    if Path(name).suffix not in ('.yaml', '.yml'):
+        raise ConfigurationError('lidar', name, f'a YAML file, or one of {", ".join(PROFILES)}')
+    given = from_mapping(LidarFile, read_mapping(name, 'lidar'))
+    beams = tuple(sorted(given.elevations_deg, reverse=True)) or _spread(
+        given.high_deg, given.low_deg, given.beams)
+    if len(beams) < 2 or len(set(beams)) < len(beams) or beams[0] < beams[-1]:
+        allowed = 'a file with elevations_deg, or high_deg above low_deg and beams, 2 or more'
+        raise ConfigurationError('lidar', name, allowed)
+    return LidarProfile(
+        Path(name).stem, beams, given.columns, given.max_range, given.min_range)

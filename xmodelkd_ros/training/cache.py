@@ -9,7 +9,7 @@ frame. Its members, all read lazily:
 stamp                 int64                ns, of the cloud
 points                (N, 3) float32       lidar frame, m
 intensity             (N,) float32         0..1; absent where the sensor gives none
-label                 (N,) uint8           class ids; absent where they are not known
+label                 (N,) uint16          class ids; absent where they are not known
 instance              (N,) uint16          instance ids, 0 none; absent with `label`
 <camera>.stamp        int64                ns, of the picture
 <camera>.rgb          (H, W, 3) uint8
@@ -34,6 +34,7 @@ import numpy as np
 
 from ..bags.folders import find_bags
 from ..errors import BagError
+from ..labels import TRUE_POINTS
 from ..records import Cloud, Frame, Picture
 
 FORMAT = 1
@@ -141,7 +142,9 @@ def open_drive(folder: Path) -> CachedDrive:
     return CachedDrive(folder, cameras, length)
 
 
-def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDrive]:
+def cached_drives(
+    sources: Sequence[str | Path], cache: Path, label_topic: str = TRUE_POINTS
+) -> list[CachedDrive]:
     """
     Open labelled drives, reading each bag into the cache if it is not there yet.
 
@@ -152,16 +155,19 @@ def cached_drives(sources: Sequence[str | Path], cache: Path) -> list[CachedDriv
         whose videos are drives of their own, reduced to `VIDEO_SIDE`.
     cache
         Where the cache is.
+    label_topic
+        Of bags: clouds with the label of each point.
 
     Raises
     ------
     BagError
-        If a source is missing, damaged, or has no frame.
+        If a source is missing, damaged, or has no frame, or not the labels that are asked for.
 
     """
     drives: list[CachedDrive] = []
     for source in map(Path, sources):
-        found = _videos(source) if source.suffix == '.json' else _cached(source, cache)
+        found = _videos(source) if source.suffix == '.json' else _cached(
+            source, cache, label_topic)
         if not found or not all(map(len, found)):
             raise BagError(f'{source} has no frames')
         drives += found
@@ -174,20 +180,24 @@ def _videos(source: Path) -> Sequence[CachedDrive]:
     return open_collection(source, longest=VIDEO_SIDE).videos
 
 
-def _cached(source: Path, cache: Path) -> Sequence[CachedDrive]:
+def _cached(source: Path, cache: Path, label_topic: str) -> Sequence[CachedDrive]:
     if (source / _INDEX).is_file():
         return [open_drive(source)]
-    return [_cached_bag(bag, cache) for bag in find_bags([source])]
+    return [_cached_bag(bag, cache, label_topic) for bag in find_bags([source])]
 
 
-def _cached_bag(source: Path, cache: Path) -> CachedDrive:
+def _cached_bag(source: Path, cache: Path, label_topic: str) -> CachedDrive:
+    own = label_topic != TRUE_POINTS
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
+    if own:
+        folder = folder.with_name(folder.name + label_topic.replace('/', '-'))
     if (folder / _INDEX).is_file():
         return open_drive(folder)
     from ..bags.frames import frames  # the bag reader needs optional packages
 
     print(f'reading {source} into {folder}')
-    return write_drive(frames(source), folder, str(source))
+    found = frames(source, label_topic=label_topic) if own else frames(source)
+    return write_drive(found, folder, str(source))
 
 
 def content_hash(source: Path) -> str:
@@ -206,7 +216,7 @@ def _members(frame: Frame) -> dict[str, np.ndarray]:
     cloud = frame.cloud
     found = {
         'stamp': np.int64(cloud.stamp), 'points': cloud.points, 'intensity': cloud.intensity,
-        'label': None if cloud.label is None else cloud.label.astype(np.uint8),
+        'label': None if cloud.label is None else cloud.label.astype(np.uint16),
         'instance': cloud.instance,
     }
     for name, view in frame.views.items():

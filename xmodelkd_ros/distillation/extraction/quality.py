@@ -16,6 +16,7 @@ from ..cache import CachedDistillationDrive
 from ..cache_files import read_json, write_json, write_whole
 from ..records import DistillationFrame
 from ..student.carrying import own_labels
+from ...drawing.colors import CLASS_COLORS, feature_colors
 from ...drawing.panel import Panel
 from ...evaluation.tables import format_table
 
@@ -129,7 +130,7 @@ def read_report(folder: Path) -> DriveQuality:
 def write_report(plan: DrivePlan, drive: CachedDistillationDrive, seconds: float) -> None:
     """Write a picture of a drive's middle keyframe with views, then its figures as JSON."""
     middle = _middle_seen(drive)
-    if middle is not None and drive.class_names is not None:
+    if middle is not None:
         written, data = cv2.imencode('.png', draw_keyframe(plan, middle)[..., ::-1])
         assert written
         write_whole(drive.folder / PICTURE, data.tobytes())
@@ -148,12 +149,26 @@ def _middle_seen(drive: CachedDistillationDrive) -> DistillationFrame | None:
 
 
 def draw_keyframe(plan: DrivePlan, keyframe: DistillationFrame) -> np.ndarray:
-    """Return a picture (h, w, 3) uint8 of a keyframe: its points in the teacher's colours."""
+    """
+    Return a picture (h, w, 3) uint8 of a keyframe: its points in the teacher's colours.
+
+    Those of its classes, or of a teacher without classes those of its features.
+    """
     stamp = keyframe.cloud.stamp
     for frame in Lookout(plan).frames([stamp]):
         label, _ = own_labels(keyframe)
+        colors = _feature_colors(keyframe) if keyframe.views.probability is None else None
         title = f'{plan.source.name}, {stamp / 1e9:.3f} s: what the teacher says'
         placed = dataclasses.replace(
             frame, cloud=dataclasses.replace(frame.cloud, points=keyframe.points_at_stamp))
-        return Panel().draw(placed, label, np.zeros(len(label), np.uint16), {}, title=title)
+        none = np.zeros(len(label), np.uint16)
+        return Panel().draw(placed, label, none, {}, title=title, colors=colors)
     raise AssertionError('a keyframe that was extracted is in its bag')
+
+
+def _feature_colors(keyframe: DistillationFrame) -> np.ndarray:
+    """Return (N, 3) uint8: colours of what the first view of each point says, grey without one."""
+    colors = np.tile(CLASS_COLORS[0], (len(keyframe.cloud.points), 1))
+    point, first = np.unique(keyframe.views.point, return_index=True)
+    colors[point] = feature_colors(keyframe.views.feature[first])
+    return colors

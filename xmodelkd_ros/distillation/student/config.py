@@ -46,7 +46,7 @@ class DistillConfig:
     """Everything about a distillation."""
 
     mode: str = setting('xmodelkd', 'What is learned from the images.', choices=MODES)
-    lidar: str = setting('hdl64e', 'Sensor profile that the network is for.')
+    lidar: str = setting('hdl64e', 'Sensor profile that the network is for, or its YAML file.')
     columns: int = setting(2048, 'Columns of the range view.', unit='px', low=64, high=8192)
     network: PointNetworkConfig = setting(PointNetworkConfig(), 'The student.')
     fusion: FusionConfig = setting(FusionConfig(), 'The fusion encoder.')

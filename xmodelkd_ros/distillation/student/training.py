@@ -163,5 +163,5 @@ def _summary(
            for name in ('miou', 'miou_fused') if name in scores},
         # A checkpoint is given away: it names files, not where they lay.
         'configuration': to_mapping(config) | {
-            name: Path(getattr(config, name)).name for name in ('start', 'labeller')},
+            name: Path(getattr(config, name)).name for name in ('start', 'labeller', 'lidar')},
     }

@@ -18,7 +18,7 @@ from ...networks.point_network import PointNetworkConfig
 class PointTrainingConfig(SegmentationTrainingConfig):
     """Everything about a training of the point segmenter."""
 
-    lidar: str = setting('hdl64e', 'Sensor profile that the network is for.')
+    lidar: str = setting('hdl64e', 'Sensor profile that the network is for, or its YAML file.')
     network: PointNetworkConfig = setting(PointNetworkConfig(), 'The network.')
     augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
     sector: int = setting(0, 'Columns of a training sample, 0 for all.', unit='px', low=0)

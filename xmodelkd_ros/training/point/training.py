@@ -61,7 +61,7 @@ def train_point(
     network = PointNetwork(config.network, len(POINT_CLASSES))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = PointModule(network, POINT_CLASSES, weight, config)
-    path = out / f'point_{config.lidar}.safetensors'
+    path = out / f'point_{view.sensor}.safetensors'
 
     def export() -> None:
         save_checkpoint(path, _checkpoint(module, config, view, len(samples)))
