@@ -93,6 +93,11 @@ def test_a_time_limit_ends_the_schedule_and_the_last_state_is_validated(tmp_path
     assert module.validated == [module.global_step]
 
 
+def test_there_are_no_more_workers_than_cores(monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {3, 5})
+    assert [RunConfig(workers=n).present_workers for n in (0, 1, 2, 9)] == [0, 1, 2, 2]
+
+
 @pytest.mark.parametrize(('signals', 'at', 'within', 'left'), [
     ([signal.SIGINT], 5, True, 6), ([signal.SIGTERM], 5, True, 6),
     ([signal.SIGTERM], 4, False, 4), ([signal.SIGINT], 15, True, 16),
