@@ -1,5 +1,6 @@
 """The run that all trainers share: schedule, time limit, export of the best, being stopped."""
 
+import errno
 import os
 import signal
 
@@ -91,6 +92,29 @@ def test_a_time_limit_ends_the_schedule_and_the_last_state_is_validated(tmp_path
     assert module.rates[-1] < 0.001
     assert exported == [module.global_step]
     assert module.validated == [module.global_step]
+
+
+@pytest.mark.parametrize('where', ['export', 'checkpoint'])
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch, capsys, where):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def train(args):
+        numbers, config = DataLoader(torch.arange(4.0)), RunConfig(workers=0, epochs=2)
+        fit(Line(), numbers, numbers, config, tmp_path, 'score',
+            full if where == 'export' else list, {})
+
+    if where == 'checkpoint':
+        monkeypatch.setattr(lightning.Trainer, 'save_checkpoint', full)
+    assert command(train)() == 2
+    said = capsys.readouterr().err
+    assert f'error: {tmp_path}: No space left on device\n' in said
+    assert 'Traceback' not in said
+
+
+def test_there_are_no_more_workers_than_cores(monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {3, 5})
+    assert [RunConfig(workers=n).present_workers for n in (0, 1, 2, 9)] == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize(('signals', 'at', 'within', 'left'), [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from ..config import setting
 
@@ -26,3 +27,8 @@ class RunConfig:
     workers: int = setting(2, 'Processes that prepare samples, for each device.', low=0)
     clip: float = setting(1.0, 'Largest norm of the gradient, 0 for any.', low=0)
     seed: int = setting(0, 'Seed of the weights, the order and the augmentation.', low=0)
+
+    @property
+    def present_workers(self) -> int:
+        """Return `workers`, but no more than this process has cores."""
+        return min(self.workers, len(os.sched_getaffinity(0)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import datetime
 import math
 import os
@@ -90,7 +91,7 @@ def fit(
         checkpoint,
         TQDMProgressBar(1),
     ], deal)
-    with stop:
+    with stop, _naming(out):
         trainer.fit(
             module, training, validation, ckpt_path=str(last) if resume else None,
             weights_only=False,
@@ -151,6 +152,17 @@ def log_losses(
     module.log_dict({f'train/{name}': value for name, value in losses.items()})
     module.log('train/loss', total, prog_bar=True)
     return total
+
+
+@contextlib.contextmanager
+def _naming(out: Path) -> Iterator[None]:
+    """Have an error that does not say which file it is about, as of a full disk, name a folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror:
+            error.filename = str(out)
+        raise
 
 
 class _Stopped(Exception):  # noqa: N818

@@ -98,7 +98,7 @@ def distil(
         summary = _summary(module, labelled, others, config)
         save_student(out, module, config, view, summary, image)
 
-    workers = config.run.workers
+    workers = config.run.present_workers
     fit(
         module, StepLoader(samples, None, num_workers=workers),
         DataLoader(held, None, num_workers=workers), config.run, out, 'miou', export,

@@ -67,7 +67,7 @@ def train_point(
         save_checkpoint(path, _checkpoint(module, config, view, len(samples)))
 
     held = PointDataset(held_out, view, POINT_CLASSES, every=config.validate_every)
-    workers = config.run.workers
+    workers = config.run.present_workers
     fit(
         module, make_loader(samples, config.batch, workers, True, collate),
         make_loader(held, 1, workers, False, collate), config.run, out, 'miou', export,

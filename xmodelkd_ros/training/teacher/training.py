@@ -65,7 +65,7 @@ def train_teacher(
         save_espnetv2(path, module.network, CLASSES, {
             **module.summary(), 'pictures': len(samples), 'configuration': told})
 
-    workers = config.run.workers
+    workers = config.run.present_workers
     fit(
         module, make_loader(samples, config.batch, workers, True),
         make_loader(held, 1, workers, False), config.run, out, 'miou', export,

@@ -95,9 +95,10 @@ def train_module(
     config, run = module.config, module.config.run
     steps = StepSampler(
         config.steps, config.batch, lambda: module.global_step, *rank_of(run))
+    workers = run.present_workers
     training = StepLoader(
-        clips, batch_sampler=steps, collate_fn=collate, num_workers=run.workers,
-        persistent_workers=run.workers > 0,
+        clips, batch_sampler=steps, collate_fn=collate, num_workers=workers,
+        persistent_workers=workers > 0,
     )
     export = functools.partial(_export, module, path, drives, time.monotonic())
     fit(
