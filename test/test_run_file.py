@@ -23,7 +23,7 @@ def test_a_run_is_read_back_with_its_environment_beside_it(path):
 
 @pytest.mark.parametrize(
     ('text', 'reason'), [
-        (None, 'No such file'), ('a: [', 'expected'), ('- 1', 'a mapping'),
+        (None, 'No such file'), ('', 'a mapping'), ('a: [', 'expected'), ('- 1', 'a mapping'),
         ('name: x', 'a mapping `conf'), ('configuration: 5', 'a mapping `conf'),
     ]
 )
