@@ -25,7 +25,7 @@ from ...networks.fusion import FusionEncoder
 from ...networks.point_network import PointNetwork
 from ...training.point.losses import draw_points, IGNORED, lovasz_softmax
 from ...training.segmentation_module import log_iou
-from ...training.trainer import adamw, log_losses, progress
+from ...training.trainer import adamw, log_losses, progress, seed_step
 
 EMBEDDING = 32
 
@@ -108,8 +108,7 @@ class DistillationModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: DistillationBatch, index: int) -> None:
         """Draw what a step draws at random by its number alone, so that a resumed run does too."""
-        seed = (self.config.run.seed * 1_000_003 + self.global_step) * 1024 + self.global_rank
-        torch.manual_seed(seed)
+        seed_step(self, self.config.run.seed)
 
     def training_step(self, batch: DistillationBatch, index: int) -> Tensor:
         """Return the loss of a batch."""
