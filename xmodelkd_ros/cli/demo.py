@@ -129,8 +129,9 @@ def _play(show: Show, config: DemoConfig, out: Path) -> Path:
         'bag': show.bag.resolve(), 'record': result.resolve(), 'cameras': show.camera,
         'rectified': str(show.rectified).lower(), 'fixed_frame': show.fixed_frame,
         'rate': config.rate,
-        'point_model': '' if show.is_simulated else shipped_model('real_point'),
     }
+    if not show.is_simulated:
+        arguments |= {f'{kind}_model': shipped_model(f'real_{kind}') for kind in ('point', 'video')}
     words = [f'{key}:={value}' for key, value in arguments.items() if value != '']
     line = ['ros2', 'launch', 'xmodelkd_ros', 'replay.launch.py', *words]
     print(f'\n{show.name}: {" ".join(line)}', flush=True)

@@ -22,13 +22,13 @@ def shipped_model(kind: str) -> Path:
     Parameters
     ----------
     kind
-        'point' or 'video'; 'real_point' is the point segmenter for the KITTI car, whose weights
+        'point' or 'video'; 'real_point' and 'real_video' are those for the KITTI car, whose weights
         are CC BY-NC-SA.
 
     """
     names = {
         'point': 'point_hdl64e_simulated.safetensors', 'video': 'video_simulated.safetensors',
-        'real_point': 'point_hdl64e_kitti.safetensors',
+        'real_point': 'point_hdl64e_kitti.safetensors', 'real_video': 'video_kitti.safetensors',
     }
     return Path(get_package_share_directory('xmodelkd_ros')) / 'models' / names[kind]
 
