@@ -131,7 +131,8 @@ def _play(show: Show, config: DemoConfig, out: Path) -> Path:
         'rate': config.rate,
     }
     if not show.is_simulated:
-        arguments |= {f'{kind}_model': shipped_model(f'real_{kind}') for kind in ('point', 'video')}
+        for kind in ('point', 'video'):
+            arguments[f'{kind}_model'] = shipped_model(f'real_{kind}')
     words = [f'{key}:={value}' for key, value in arguments.items() if value != '']
     line = ['ros2', 'launch', 'xmodelkd_ros', 'replay.launch.py', *words]
     print(f'\n{show.name}: {" ".join(line)}', flush=True)

@@ -22,8 +22,8 @@ def shipped_model(kind: str) -> Path:
     Parameters
     ----------
     kind
-        'point' or 'video'; 'real_point' and 'real_video' are those for the KITTI car, whose weights
-        are CC BY-NC-SA.
+        'point' or 'video'; 'real_point' and 'real_video' are those for the KITTI car, whose
+        weights are CC BY-NC-SA.
 
     """
     names = {
