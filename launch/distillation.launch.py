@@ -34,7 +34,7 @@ TEXTS = {
     'label_map': "YAML file with our class name by the labels' id",
     'start': 'checkpoint to start from',
     'lidar': 'sensor profile, as hdl64e, vlp32c or os1_128, or its YAML file',
-    'device': "the teacher's: cpu, cuda or auto",
+    'device': 'of all but the training: cpu, cuda or auto',
 }
 NUMBERS = {
     'adaptation': "share of the pictures' own statistics in the teacher's batch norms, 0 for none",

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2
 from tf2_msgs.msg import TFMessage
-from xmodelkd_ros.bags.frames import frames, image_topics
+from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.bags.synchronising import is_settled, nearest
+from xmodelkd_ros.bags.topics import find_topics
 from xmodelkd_ros.bags.writer import BagWriter
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.geometry.cameras import Camera
@@ -271,7 +272,8 @@ def test_chosen_cameras_only(tmp_path):
     drive.cloud(START)
     path = drive.write()
     with BagReader(path) as bag:
-        assert image_topics(bag) == {'front': '/front/image', 'rear': '/rear/image'}
+        images = {name: at.image for name, at in find_topics(bag).cameras.items()}
+        assert images == {'front': '/front/image', 'rear': '/rear/image'}
     assert [sorted(frame.views) for frame in frames(path, ['front'])] == [['front']]
     with pytest.raises(BagError, match='no images of side, only of front, rear'):
         next(frames(path, ['side']))

@@ -60,7 +60,7 @@ def test_a_failed_write_leaves_the_old_drive(tmp_path):
 def test_a_bag_is_read_once_for_its_content(tmp_path, monkeypatch):
     read = []
 
-    def frames(path):
+    def frames(path, label_topic):
         read.append(path)
         yield make_frame(len(read))
 

@@ -93,11 +93,6 @@ def frames(
         yield from pairing.frames()
 
 
-def image_topics(bag: BagReader) -> dict[str, str]:
-    """Return the image topic of each camera of a bag, by camera name."""
-    return {name: camera.image for name, camera in find_topics(bag).cameras.items()}
-
-
 @dataclasses.dataclass
 class _Camera:
     """Images of one camera that may still be chosen; `images` are serialised, with their info."""

@@ -75,7 +75,7 @@ class PipelineConfig:
     student_adaptation: float = setting(
         0.7, "share of the sweeps' own statistics in the batch norms of that checkpoint, 0 for "
         'none', low=0, high=1)
-    device: str = setting('auto', 'of the teacher: cpu, cuda, cuda:<n> or auto')
+    device: str = setting('auto', 'of all but the training: cpu, cuda, cuda:<n> or auto')
     processes: int = setting(1, 'processes that extract at the same time', low=1, high=256)
     extraction: ExtractionConfig = setting(ExtractionConfig(), 'what is extracted')
     student: StudentConfig = setting(StudentConfig(), 'how the student learns from the images')

@@ -187,17 +187,15 @@ def _cached(source: Path, cache: Path, label_topic: str) -> Sequence[CachedDrive
 
 
 def _cached_bag(source: Path, cache: Path, label_topic: str) -> CachedDrive:
-    own = label_topic != TRUE_POINTS
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
-    if own:
+    if label_topic != TRUE_POINTS:
         folder = folder.with_name(folder.name + label_topic.replace('/', '-'))
     if (folder / _INDEX).is_file():
         return open_drive(folder)
     from ..bags.frames import frames  # the bag reader needs optional packages
 
     print(f'reading {source} into {folder}')
-    found = frames(source, label_topic=label_topic) if own else frames(source)
-    return write_drive(found, folder, str(source))
+    return write_drive(frames(source, label_topic=label_topic), folder, str(source))
 
 
 def content_hash(source: Path) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from .config import OokdTrainingConfig
 from .module import OokdTrainingModule
 from ...errors import ConfigurationError
-from ...networks.checkpoint import load_checkpoint, load_weights
 from ...training.cache import cached_drives
 from ...training.clip.long_clips import LongClipDataset
 from ...training.trainer import seed_everything
@@ -61,8 +60,5 @@ def train_ookd(
         cached_drives(config.unlabelled, cache),
     )
     module = OokdTrainingModule(config)
-    if config.start:
-        load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
-        module.adopt(module.network)
     pictures = picture_loader(checked, config.validate_every)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)

@@ -22,6 +22,7 @@ from ...labels import THING_CLASSES
 from ...networks.checkpoint import Checkpoint, halves, save_checkpoint
 from ...networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from ...networks.video_masks import select_queries
+from ...networks.video_network import VideoNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,16 @@ class ClipTrainingModule(VideoTrainingModule):
         self.frozen = config.frozen and bool(config.start)
         self.shape = ClipNetworkConfig(config.network, config.temporal)
         self.adopt(ClipNetwork(self.shape))
+
+    @property
+    def frame_network(self) -> VideoNetwork:
+        """Return the network of single pictures, below the temporal transformer."""
+        return cast(ClipNetwork, self.network).frame
+
+    def begin(self) -> None:
+        """Take the weights to start from, and freeze those that are to stay."""
+        super().begin()
+        self.freeze_frames()
 
     def freeze_frames(self) -> None:
         """Exclude the per-frame network from the training, where that is to stay."""

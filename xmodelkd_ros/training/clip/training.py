@@ -13,7 +13,6 @@ from .module import ClipTrainingConfig, ClipTrainingModule
 from ..cache import cached_drives, CachedDrive
 from ..trainer import seed_everything
 from ..video.training import check_truth, train_module
-from ...networks.checkpoint import load_checkpoint, load_weights
 
 CHECKPOINT = 'clip.safetensors'
 
@@ -53,11 +52,6 @@ def train_clip(
     clips = LongClipDataset(
         learned, config.run.seed, config.clips, config.network.mask_stride)
     module = ClipTrainingModule(config)
-    if config.start:
-        start = load_checkpoint(config.start, 'video')
-        load_weights(module.network.frame, start, config.start)
-        module.adopt(module.network)
-    module.freeze_frames()
     return train_module(
         module, clips, drive_loader(checked), out / CHECKPOINT, len(learned), resume)
 

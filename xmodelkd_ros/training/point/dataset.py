@@ -83,8 +83,6 @@ class PointDataset(Dataset[PointBatch]):
         Points drawn from a sweep, 0 for all.
     every
         Take every n-th sweep only.
-    seed
-        Seed of what is random; a sweep is varied anew each time it is taken.
 
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -21,7 +21,13 @@ from ...evaluation.video import TrackEvaluation
 from ...inference.tracker import Tracker
 from ...inference.video_segmenter import detections, VideoPreprocessing
 from ...labels import ALL_CLASSES, THING_CLASSES
-from ...networks.checkpoint import Checkpoint, halves, save_checkpoint
+from ...networks.checkpoint import (
+    Checkpoint,
+    halves,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from ...networks.video_backbone import STRIDE
 from ...networks.video_masks import PixelOutput, QueryOutput
 from ...networks.video_network import VideoNetwork, VideoNetworkConfig
@@ -72,6 +78,18 @@ class VideoTrainingModule(lightning.LightningModule):
         average = get_ema_multi_avg_fn(self.config.averaging)
         self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.average.requires_grad_(False)
+
+    @property
+    def frame_network(self) -> VideoNetwork:
+        """Return the network of single pictures."""
+        return cast(VideoNetwork, self.network)
+
+    def begin(self) -> None:
+        """Take the weights of the checkpoint to start from, where there is one."""
+        start = self.config.start
+        if start:
+            load_weights(self.frame_network, load_checkpoint(start, 'video'), start)
+            self.adopt(self.network)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW; its learning rate is set before each step."""

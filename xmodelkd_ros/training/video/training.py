@@ -18,7 +18,6 @@ from ..steps import rank_of, StepLoader, StepSampler
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
 from ...errors import BagError
-from ...networks.checkpoint import load_checkpoint, load_weights
 from ...records import Picture
 
 CHECKPOINT = 'video.safetensors'
@@ -58,9 +57,6 @@ def train_video(
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = ClipDataset(learned, config.run.seed, config.clips, config.network.mask_stride)
     module = VideoTrainingModule(config)
-    if config.start:
-        load_weights(module.network, load_checkpoint(config.start, 'video'), config.start)
-        module.adopt(module.network)
     pictures = picture_loader(checked, config.validate_every)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)
 
@@ -79,7 +75,7 @@ def train_module(
     Parameters
     ----------
     module
-        With its starting weights.
+        Begins here, with the weights that its configuration names.
     clips
         What it learns from.
     validation
@@ -92,6 +88,7 @@ def train_module(
         Go on from where the last run stopped.
 
     """
+    module.begin()
     config, run = module.config, module.config.run
     steps = StepSampler(
         config.steps, config.batch, lambda: module.global_step, *rank_of(run))
