@@ -1,5 +1,6 @@
 """Parts of the simulation, each against a plain reference."""
 
+import functools
 import subprocess
 import sys
 
@@ -10,17 +11,20 @@ pytest.importorskip('embreex')
 
 from xmodelkd_ros.config import from_mapping  # noqa: E402
 from xmodelkd_ros.errors import ConfigurationError  # noqa: E402
+from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
+from xmodelkd_ros.geometry.transforms import invert, transform_points  # noqa: E402
 from xmodelkd_ros.simulation.actors import make_actors  # noqa: E402
 from xmodelkd_ros.simulation.casting import cast, Hits, Scene  # noqa: E402
 from xmodelkd_ros.simulation.drive import SimulationConfig  # noqa: E402
 from xmodelkd_ros.simulation.ground import CELL, Ground, SIZE  # noqa: E402
 from xmodelkd_ros.simulation.lidar import beam_directions, column_times, returns  # noqa: E402
+from xmodelkd_ros.simulation.lighting import make_light  # noqa: E402
 from xmodelkd_ros.simulation.materials import GROUND_COLOUR, IS_RAISED, Material  # noqa: E402
 from xmodelkd_ros.simulation.meshes import box, ellipsoid, placement, tube  # noqa: E402
 from xmodelkd_ros.simulation.motion import bumped, drive, Movers, TICK  # noqa: E402
 from xmodelkd_ros.simulation.mounting import base_from_camera, make_camera  # noqa: E402
-from xmodelkd_ros.simulation.people import pedestrian  # noqa: E402
-from xmodelkd_ros.simulation.pictures import pixel_rays  # noqa: E402
+from xmodelkd_ros.simulation.people import bicycle, pedestrian  # noqa: E402
+from xmodelkd_ros.simulation.pictures import pixel_rays, render  # noqa: E402
 from xmodelkd_ros.simulation.profiles import lidar_profile, PROFILES  # noqa: E402
 from xmodelkd_ros.simulation.streets import make_network, make_route, STEP  # noqa: E402
 from xmodelkd_ros.simulation.textures import add_detail, albedo  # noqa: E402
@@ -77,6 +81,38 @@ def test_the_nearest_of_two_scenes_and_the_ground_wins(kerb_ground):
     np.testing.assert_allclose(hits.normal[:2], [(-1, 0, 0)] * 2, atol=1e-6)
     np.testing.assert_allclose(hits.texture[0], (4.5, 0, 1), atol=1e-5)
     assert (np.einsum('ij,ij->i', hits.normal, rays) <= 0).all()
+
+
+def test_rays_pass_the_wheels_of_a_bicycle_but_its_outline_in_pictures_is_whole(kerb_ground):
+    bike = bicycle(np.random.default_rng(0)).moved(placement(0, 4, 0.3)).named(15, 3)
+    camera = Camera.pinhole(200, 120, 100, 100, 100, 70)
+    rays, pose = pixel_rays(camera), np.eye(4)
+    pose[:3, :3], pose[:3, 3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]], (0, 0, 1.2)
+    wheel = np.array([[-0.52, 0, 0.34, 1], [0.55, 0, 0.34, 1]]) @ placement(0, 4, 0.3).T
+    at, _ = camera.project(transform_points(invert(pose), wheel[:, :3]))
+    column, row = np.round(at).astype(int).T
+
+    directions = (rays @ pose[:3, :3].T.astype(np.float32)).reshape(-1, 3)
+    origins = np.tile(pose[:3, 3].astype(np.float32), (len(directions), 1))
+    seen = cast([Scene(bike)], kerb_ground, origins, directions)
+    assert (seen.instance.reshape(120, 200)[row + 2, column - 2] == 0).all()
+
+    light = make_light('day', np.random.default_rng(0))
+    post = box((0.4, 3, 1), (0.15, 0.15, 2), Material.WOOD, (1, 1, 1)).named(7)
+    draw = functools.partial(render, rays, pose, ground=kerb_ground, light=light)
+    rgb, label, instance = draw(
+        scenes=[Scene(bike)], lamps=np.zeros((0, 3)), rng=np.random.default_rng(1))
+    assert (label[row, column] == 15).all() and (instance[row, column] == 3).all()
+    outlined, found = instance == 3, (seen.instance == 3).reshape(120, 200)
+    assert outlined[found].all() and outlined.sum() > 1.5 * found.sum()
+    bare = bike.part(bike.material != Material.NOTHING)
+    same, *_ = draw(
+        scenes=[Scene(bare)], lamps=np.zeros((0, 3)), rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(rgb, same)
+
+    _, behind, _ = draw(
+        scenes=[Scene(bike), Scene(post)], lamps=np.zeros((0, 3)), rng=np.random.default_rng(1))
+    assert ((behind == 7) & outlined).any()
 
 
 def test_solids_have_their_measures():

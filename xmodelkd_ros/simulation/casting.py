@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -60,13 +61,31 @@ class Hits:
 
 
 class Scene:
-    """A mesh that rays can be cast at."""
+    """
+    A mesh that rays can be cast at.
+
+    Parameters
+    ----------
+    mesh
+        Triangles of any material; rays pass those of NOTHING.
+
+    """
 
     def __init__(self, mesh: Mesh) -> None:
-        self.mesh = mesh
+        gap = mesh.material == Material.NOTHING
+        self.mesh = mesh.part(~gap) if gap.any() else mesh
+        self._gaps = mesh.part(gap)
         self._scene = EmbreeScene()
-        if len(mesh):
-            self._geometry = TriangleMesh(self._scene, np.ascontiguousarray(mesh.corners))
+        if len(self.mesh):
+            self._geometry = TriangleMesh(self._scene, np.ascontiguousarray(self.mesh.corners))
+
+    @functools.cached_property
+    def gaps(self) -> Scene:
+        """What fills the gaps of the things, such as the inside of a wheel, as a scene."""
+        gaps = self._gaps
+        return Scene(dataclasses.replace(
+            gaps, material=np.full(len(gaps), Material.PLASTIC, np.uint8)
+        ))
 
     def nearest(self, origins: np.ndarray, directions: np.ndarray) -> dict[str, np.ndarray]:
         """Return embree's primID (-1 for none), tfar, u, v and Ng of each ray's first hit."""

@@ -23,7 +23,7 @@ class Mesh:
         (T, 3, 3) float32 texture coordinates of the corners, by default the corners themselves
         in the frame in which the solid was built.
     material
-        (T,) uint8, see `materials.Material`.
+        (T,) uint8, see `materials.Material`; triangles of NOTHING fill the gaps of a thing.
     color
         (T, 3) float32 linear RGB albedo, 0..1.
     label
@@ -47,6 +47,11 @@ class Mesh:
         """Return the mesh under a (4, 4) transform; texture coordinates stay."""
         corners = self.corners @ transform[:3, :3].T.astype(np.float32)
         return dataclasses.replace(self, corners=corners + transform[:3, 3].astype(np.float32))
+
+    def part(self, rows: np.ndarray) -> Mesh:
+        """Return some of the triangles, by (T,) bool or their numbers."""
+        fields = (f.name for f in dataclasses.fields(self))
+        return Mesh(*(getattr(self, name)[rows] for name in fields))
 
     def named(self, label: int, instance: int = 0) -> Mesh:
         """Return the mesh with one label and instance everywhere."""

@@ -131,7 +131,9 @@ def _wheel(x: float, radius: float) -> Mesh:
         (outer + tread, outer - tread),
     ]
     quads = [np.stack([a[:-1], a[1:], b[1:], b[:-1]], axis=1) for a, b in strips]
-    return polygons(np.concatenate(quads) + centre, Material.RUBBER, (0.03, 0.03, 0.03))
+    black = (0.03, 0.03, 0.03)
+    rim = polygons(np.concatenate(quads) + centre, Material.RUBBER, black)
+    return join([rim, polygons(inner[None, :-1] + centre, Material.NOTHING, black)])
 
 
 def bicycle(rng: np.random.Generator) -> Mesh:
@@ -144,6 +146,8 @@ def bicycle(rng: np.random.Generator) -> Mesh:
     ]
     parts = [tube(a, b, 0.025, metal, colour, 4) for a, b in frame]
     parts += [_wheel(-0.52, 0.34), _wheel(0.55, 0.34)]
+    within = [(rear, seat, crank), (crank, seat, head)]
+    parts.append(polygons(np.array(within), Material.NOTHING, colour))
     parts.append(tube((0.33, -0.27, 1.02), (0.33, 0.27, 1.02), 0.02, metal, (0.1, 0.1, 0.1), 4))
     parts.append(tube(head, bar, 0.02, metal, (0.1, 0.1, 0.1), 4))
     parts.append(box((-0.24, 0, 0.93), (0.26, 0.16, 0.07), Material.PLASTIC, (0.03, 0.03, 0.03)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .casting import cast, Hits, Scene
+from .casting import cast, Hits, merge, Scene
 from .ground import Ground
 from .lighting import lamp_light, Light, shade
 from .textures import add_detail, albedo
@@ -51,7 +51,8 @@ def render(
     rgb : np.ndarray
         (H, W, 3) uint8.
     label : np.ndarray
-        (H, W) uint8 class ids; the sky has its own.
+        (H, W) uint8 class ids; the sky has its own. What is seen through the wheels and the
+        frame of a bicycle has the bicycle's, as whoever outlines one by hand gives it.
     instance : np.ndarray
         (H, W) uint16.
 
@@ -67,6 +68,8 @@ def render(
         extra = lamp_light(hits, lamps, pose[:3, 3] - (0, 0, 0.9), pose[:3, 2])
     radiance = shade(hits, albedo(hits), directions, light, visible, extra)
     rgb = expose(radiance.reshape(*shape, 3), light.exposure, rng)
+    for scene in scenes:
+        merge(hits, scene.gaps, origins, directions)
     label = np.where(np.isfinite(hits.distance), hits.label, np.uint8(SKY.id))
     return rgb, label.reshape(shape), hits.instance.reshape(shape)
 
