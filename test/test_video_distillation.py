@@ -18,6 +18,7 @@ from xmodelkd_ros.inference.clip_segmenter import ClipSegmenter, ClipWindowConfi
 from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing
 from xmodelkd_ros.labels import THING_CLASSES
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from xmodelkd_ros.networks.clip_output import clip_mask_logits
 from xmodelkd_ros.records import Detections
@@ -370,7 +371,6 @@ def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
 
 @pytest.mark.parametrize('frozen', [True, False])
 def test_the_frames_below_a_teacher_are_trained_only_if_wanted(drives, tmp_path, frozen):
-    from xmodelkd_ros.networks.checkpoint import load_checkpoint
     from xmodelkd_ros.training.clip.module import ClipTrainingConfig
     from xmodelkd_ros.training.clip.training import train_clip
 
@@ -583,4 +583,6 @@ def test_the_commands_train_and_evaluate(drives, teacher, tmp_path, capsys):
     for kind, model in (('video', out / 'video.safetensors'), ('clip', teacher)):
         assert evaluate.main([kind, str(drives['checked']), '--model', str(model),
                               '--cache', str(tmp_path)]) == 0
-        assert 'occluded' in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert 'occluded' in said
+        assert f'model {model}, SHA-256 {load_checkpoint(model, kind).sha256}; ' in said
