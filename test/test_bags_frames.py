@@ -103,7 +103,8 @@ class Drive:
 
     def cloud(self, stamp, count=4, log=None, **truth):
         points = np.random.default_rng(stamp % 997).normal(size=(count, 3)).astype(np.float32)
-        self.add('/points', cloud_message(Cloud(stamp, points)), log or stamp)
+        sweep = Cloud(stamp, points, time_offset=np.zeros(count, np.int64))
+        self.add('/points', cloud_message(sweep), log or stamp)
         if truth:
             message = cloud_message(Cloud(stamp, points, **truth))
             self.add('/ground_truth/points', message, log or stamp)

@@ -31,11 +31,13 @@ from xmodelkd_ros.distillation.things.masks import (  # noqa: E402
     ThingMaskConfig,
 )
 from xmodelkd_ros.distillation.things.tracks import ThingTrackConfig, track_things  # noqa: E402
+from xmodelkd_ros.evaluation.run_file import read_run, RUN_FILE  # noqa: E402
 from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
 from xmodelkd_ros.geometry.pairing import Pairing  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
 from xmodelkd_ros.inference.painting import SUITS  # noqa: E402
 from xmodelkd_ros.inference.pipeline import Perception  # noqa: E402
+from xmodelkd_ros.inference.point_segmenter import PointSegmenter  # noqa: E402
 from xmodelkd_ros.inference.track_points import (  # noqa: E402
     boxes_in_picture,
     HoldingConfig,
@@ -344,6 +346,9 @@ def test_the_command_makes_a_drive_that_training_reads(tmp_path, capsys):
     assert 'instances' in capsys.readouterr().out
     drive = open_drive(tmp_path / 'out' / 'drive_0005')
     assert len(drive) == 3
+    run = read_run(drive.folder / RUN_FILE)
+    assert run['model_sha256'] == PointSegmenter(model).sha256 and run['teacher'] is None
+    assert run['bag'] == str(bag) and run['tracks']['min_sights'] == 1
     picture = drive.picture(0, 'front')
     assert picture.rgb.shape == (64, 96, 3) and picture.label.shape == (64, 96)
     assert cv2.absdiff(picture.label, drive.picture(0, 'front').label).max() == 0

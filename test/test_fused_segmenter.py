@@ -8,7 +8,10 @@ import pytest
 from small_world import CAMERA, CAMERA_FROM_LIDAR, frame
 import torch
 from xmodelkd_ros.config import from_mapping
-from xmodelkd_ros.distillation.extraction.sightings import Answer, make_mixing
+from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
+from xmodelkd_ros.distillation.extraction.moving import MovingConfig, RangeCells
+from xmodelkd_ros.distillation.extraction.point_views import look_up_points, no_views, view_names
+from xmodelkd_ros.distillation.extraction.sightings import Answer, make_mixing, Sighting
 from xmodelkd_ros.distillation.student import students
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.students import (
@@ -20,7 +23,7 @@ from xmodelkd_ros.distillation.student.students import (
     Student,
 )
 from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher, TeacherNetwork
-from xmodelkd_ros.distillation.teachers.teacher import make_teacher
+from xmodelkd_ros.distillation.teachers.teacher import make_teacher, TeacherOutput
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.geometry.projection import project_points
 from xmodelkd_ros.inference.fused_segmenter import FusedSegmenter, load_point_segmenter
@@ -29,6 +32,7 @@ from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.labels import ALL_CLASSES, POINT_CLASSES
 from xmodelkd_ros.networks.espnetv2 import EspNetV2, EspNetV2Config
 from xmodelkd_ros.networks.espnetv2_weights import save_espnetv2
+from xmodelkd_ros.records import Cloud, Frame, MOTION_PERIOD
 from xmodelkd_ros.training.point.training import range_view
 
 KEPT = 12
@@ -118,8 +122,7 @@ def test_pictures_change_what_they_show_and_nothing_else(models):
     seen = frame(10**18)
     segmenter = FusedSegmenter(models / FUSED)
     alone = segmenter(seen.cloud.points, seen.cloud.intensity)
-    fused = segmenter(
-        seen.cloud.points, seen.cloud.intensity, list(seen.views.values()), seen.cloud.stamp)
+    fused = segmenter.label_frame(seen)
     shown = project_points(seen.cloud.points, CAMERA_FROM_LIDAR, CAMERA).index
     changed = np.flatnonzero(fused.confidence != alone.confidence)
     assert len(changed) > 0.3 * len(shown)
@@ -130,12 +133,36 @@ def test_pictures_change_what_they_show_and_nothing_else(models):
     np.testing.assert_array_equal(again.confidence, alone.confidence)
 
 
+def test_pictures_show_points_where_they_were_at_the_stamp(models, monkeypatch):
+    still = frame(10**18)
+    offset = np.random.default_rng(0).integers(-MOTION_PERIOD, MOTION_PERIOD, 1500)
+    motion = np.eye(4)
+    motion[:3, 3] = (2.0, 0.3, 0.0)
+    moving = dataclasses.replace(
+        still, cloud=dataclasses.replace(still.cloud, time_offset=offset), motion=motion)
+    segmenter, shown = FusedSegmenter(models / FUSED), []
+    look = segmenter._look.forward
+    monkeypatch.setattr(segmenter._look, 'forward', lambda points, views, stamp: (
+        shown.append(look(points, views, stamp)) or shown[-1]))
+    Perception(segmenter)(moving)
+    sighting = Sighting(
+        0, moving, moving.points_at_stamp, motion, 0,
+        {'front': Answer(TeacherOutput(torch.zeros(KEPT, 2, 3), None), (64, 96), None, None)},
+        RangeCells(moving.points_at_stamp, MovingConfig()))
+    names = view_names(('front',), ())
+    taught = look_up_points(sighting, {}, no_views(names, KEPT, False), ExtractionConfig())
+    assert len(taught.views) > 50
+    assert shown[0].point.tolist() == taught.views.point.tolist()
+    np.testing.assert_allclose(shown[0].depth, taught.views.depth)
+
+
 def test_nothing_to_see_is_legal(models):
     segmenter = FusedSegmenter(models / FUSED)
-    view = frame(10**18).views['front']
-    assert len(segmenter(np.zeros((0, 3), np.float32), None, [view]).label) == 0
-    behind = np.array([[-5, 0, 0], [np.nan, 1, 1]], np.float32)
-    assert segmenter(behind, None, [view]).label[1] == 0
+    views = frame(10**18).views
+    empty = Cloud(10**18, np.zeros((0, 3), np.float32))
+    assert len(segmenter.label_frame(Frame(empty, views)).label) == 0
+    behind = Cloud(10**18, np.array([[-5, 0, 0], [np.nan, 1, 1]], np.float32))
+    assert segmenter.label_frame(Frame(behind, views)).label[1] == 0
 
 
 def test_the_pipeline_shows_a_fused_model_the_pictures(models):
@@ -143,9 +170,7 @@ def test_the_pipeline_shows_a_fused_model_the_pictures(models):
     segmenter = load_point_segmenter(models / FUSED)
     assert isinstance(segmenter, FusedSegmenter)
     found = Perception(segmenter)(seen).labels
-    expected = segmenter(
-        seen.cloud.points, seen.cloud.intensity, list(seen.views.values()), seen.cloud.stamp)
-    np.testing.assert_array_equal(found.label, expected.label)
+    np.testing.assert_array_equal(found.label, segmenter.label_frame(seen).label)
     assert type(load_point_segmenter(models / STUDENT)) is PointSegmenter
 
 

@@ -19,8 +19,10 @@ from small_world import (  # noqa: E402, I100
 )
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from xmodelkd_ros.bags.writer import BagWriter  # noqa: E402
+from xmodelkd_ros.evaluation.run_file import read_run, RUN_FILE  # noqa: E402
 from xmodelkd_ros.geometry.transforms import invert  # noqa: E402
 from xmodelkd_ros.inference.tracker import TrackerConfig  # noqa: E402
+from xmodelkd_ros.inference.video_segmenter import VideoSegmenter  # noqa: E402
 from xmodelkd_ros.labels import ID_BY_NAME  # noqa: E402
 from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
 from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
@@ -91,3 +93,7 @@ def test_the_command_makes_a_drive_of_a_bag(tmp_path, capsys):
     drive = open_drive(tmp_path / 'drives' / 'bag')
     assert len(drive) == 4 and '4 frames' in capsys.readouterr().out
     assert drive.picture(3, 'front').instance.any()
+    run = read_run(drive.folder / RUN_FILE)
+    assert (run['model'], run['bag']) == (str(model), str(tmp_path / 'bag'))
+    assert run['model_sha256'] == VideoSegmenter(model).sha256
+    assert run['width'] == 96 and run['tracker']['low_score'] == 0

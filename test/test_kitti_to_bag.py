@@ -11,6 +11,7 @@ import pytest
 from xmodelkd_ros.bags.excerpts import find_excerpt
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
+from xmodelkd_ros.cli import kitti_to_bag
 from xmodelkd_ros.cli.kitti_to_bag import main
 from xmodelkd_ros.geometry.transforms import transform_points
 from xmodelkd_ros.labels import ALL_CLASSES
@@ -83,6 +84,31 @@ def test_a_raw_drive_has_clouds_images_stamps_and_a_record_of_the_run(tmp_path, 
     assert run['configuration']['source'] == str(drive)
     assert run['configuration']['images'] == 'raw'
     assert run['environment']['packages']['rosbags']
+
+
+def test_a_bag_that_is_complete_is_kept_and_an_interrupted_one_leaves_nothing(
+    tmp_path, capsys, monkeypatch,
+):
+    drive, bag = kitti.raw_drive(tmp_path / 'kitti'), tmp_path / 'bags' / 'bag'
+    with monkeypatch.context() as patch:
+        patch.setattr(kitti_to_bag, 'progress', interrupted)
+        assert main([str(drive), str(bag)]) == 130
+    assert not list(bag.parent.iterdir())
+    convert(drive, bag)
+    before = {file: file.stat().st_mtime_ns for file in bag.iterdir()}
+    capsys.readouterr()
+    convert(drive, bag)
+    said = capsys.readouterr().out
+    assert f'{bag} is complete: kept' in said and '/camera_02/image' in said
+    assert before == {file: file.stat().st_mtime_ns for file in bag.iterdir()}
+    assert main([str(drive), str(bag), '--images', 'png']) == 2
+    assert "images = 'png' is not allowed: 'raw', as in " in capsys.readouterr().err
+
+
+def interrupted(entries, **_):
+    """Pass some entries on before the user presses Ctrl-C."""
+    yield from entries[:5]
+    raise KeyboardInterrupt
 
 
 def test_a_sweep_is_logged_when_it_ends_and_its_pose_is_there_by_then(tmp_path):

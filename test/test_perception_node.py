@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import subprocess
@@ -31,6 +32,7 @@ from xmodelkd_ros.nodes.calibrations import Calibrations  # noqa: E402
 from xmodelkd_ros.nodes.logbook import Logbook  # noqa: E402
 from xmodelkd_ros.nodes.perception import main, PerceptionNode  # noqa: E402
 from xmodelkd_ros.nodes.transforms import Transforms  # noqa: E402
+from xmodelkd_ros.records import Cloud  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -173,9 +175,20 @@ def test_points_are_carried_over_time_through_the_fixed_frame(ros):
     # At the image's time the vehicle is 2 m further on than at the cloud's.
     np.testing.assert_allclose(found[:3, 3], [0.5 - 1.5 - 2.0, 0, 0], atol=1e-9)
     assert transforms.fixed_from('lidar', STAMP + 10**8, 0)[0, 3] == 2.5
-    assert transforms.motion('lidar', STAMP + 10**8)[0, 3] == 2.0
-    assert transforms.motion('lidar', STAMP) is None
+    sweep = Cloud(STAMP + 10**8, np.zeros((1, 3), np.float32), time_offset=np.zeros(1, np.int64))
+    found = transforms.frame(sweep, {})
+    assert found.fixed_from_lidar[0, 3] == 2.5 and found.motion[0, 3] == 2.0
+    assert transforms.frame(dataclasses.replace(sweep, stamp=STAMP), {}).motion is None
     assert not logbook.tf_failures
+
+
+def test_a_sweep_measured_at_once_asks_nobody_for_its_motion(ros):
+    ros()
+    transforms, _ = make_transforms('odom')
+    asked = []
+    transforms._buffer.lookup_transform_full = lambda *given: asked.append(given)
+    assert transforms.frame(Cloud(STAMP, np.zeros((1, 3), np.float32)), {}).motion is None
+    assert not asked
 
 
 def test_without_a_pose_in_time_frames_are_taken_as_simultaneous_and_it_is_counted(ros, capfd):

@@ -221,6 +221,7 @@ def test_a_run_ends_with_a_checkpoint_that_works(trained, drives):
     assert (out / 'run.yaml').is_file() and list(out.glob('log/events*'))
     table = evaluate_point([drives[1].folder], path, 'cpu', out)
     assert 'building' in table and '4 sweeps' in table
+    assert f'model {path}, SHA-256 {checkpoint.sha256}; Python 3' in table
 
 
 def test_a_run_is_resumed(trained, drives, tmp_path):

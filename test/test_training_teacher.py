@@ -75,7 +75,9 @@ def test_a_trained_teacher_knows_its_world(drive, tmp_path, capsys):
     assert (found == unseen.label[::2, ::2]).mean() > 0.9
     assert evaluate.main(['teacher', str(drive), '--model', f'espnetv2:{path}']) == 0
     pixels = sum(int((picture(k).label == SEEN[0]).sum()) for k in (0, 4))  # every fourth frame
-    row, = (line.split() for line in capsys.readouterr().out.splitlines() if 'road' in line)
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1].startswith(f'model espnetv2:{path}, SHA-256 {teacher.sha256}; Python 3')
+    row, = (line.split() for line in told if 'road' in line)
     assert int(row[1]) == pixels and float(row[2]) > 80
 
 

@@ -18,6 +18,7 @@ from xmodelkd_ros.inference.clip_segmenter import ClipSegmenter, ClipWindowConfi
 from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing
 from xmodelkd_ros.labels import THING_CLASSES
+from xmodelkd_ros.networks.checkpoint import load_checkpoint
 from xmodelkd_ros.networks.clip_network import ClipNetwork, ClipNetworkConfig, TemporalConfig
 from xmodelkd_ros.networks.clip_output import clip_mask_logits
 from xmodelkd_ros.records import Detections
@@ -370,7 +371,6 @@ def test_the_teacher_trains_and_runs_on_a_sequence(teacher):
 
 @pytest.mark.parametrize('frozen', [True, False])
 def test_the_frames_below_a_teacher_are_trained_only_if_wanted(drives, tmp_path, frozen):
-    from xmodelkd_ros.networks.checkpoint import load_checkpoint
     from xmodelkd_ros.training.clip.module import ClipTrainingConfig
     from xmodelkd_ros.training.clip.training import train_clip
 
@@ -454,46 +454,64 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(
 
 
 TOGETHER = """
-import dataclasses, json, os, sys
+import json, os, sys
 from pathlib import Path
 from xmodelkd_ros.cli.train import _config_class, _module
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.evaluation.video import TrackEvaluation
+from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
+from xmodelkd_ros.training.cache import cached_drives
+from xmodelkd_ros.training.clip.training import drive_loader
+from xmodelkd_ros.training.run_config import RunConfig
+from xmodelkd_ros.training.video import module
 from xmodelkd_ros.training.video.module import VideoTrainingModule
+from xmodelkd_ros.training.video.training import picture_loader
 
-kind, learned, checked, out, values = sys.argv[1:]
-rank, counts, add = int(os.environ['RANK']), [], TrackEvaluation.add
+kind, learned, checked, out, values, tracker = sys.argv[1:]
+rank, seen, add = int(os.environ['RANK']), [], TrackEvaluation.add
 
-def count(evaluation, video, true_id, *given):
-    counts.append(int(true_id.astype(int).sum()))
-    add(evaluation, video, true_id, *given)
+def see(evaluation, video, *given):
+    seen.append(video.split('/')[-2])
+    add(evaluation, video, *given)
+
+def judged(module):
+    evaluation = module._evaluation
+    return repr(evaluation.scores()), {
+        name: sorted(video.predicted_area.items()) for name, video in evaluation._videos.items()}
 
 def tell(module):
-    scores = {n: float(v) for n, v in module.trainer.callback_metrics.items()
-              if n.startswith('validation/')}
-    Path(out, f'{rank}.json').write_text(json.dumps([counts, scores]))
+    told = [list(seen), *judged(module), module.trainer.callback_metrics['validation/ap'].item()]
+    module.on_validation_epoch_start()
+    ranks = {name: os.environ.pop(name) for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE')}
+    drives = cached_drives([learned, checked], Path(out, 'cache'))
+    alone = RunConfig(devices=1)
+    for batch in (drive_loader(drives, alone) if kind == 'clip'
+                  else picture_loader(drives, 1, alone)):
+        module.validation_step(batch, 0)
+    os.environ.update(ranks)
+    Path(out, f'{rank}.json').write_text(json.dumps([told, judged(module)]))
 
-def differ(evaluation):  # as running statistics may make them
-    return dataclasses.replace(scores(evaluation), id_switches=rank)
-
-scores, TrackEvaluation.scores = TrackEvaluation.scores, differ
-TrackEvaluation.add, VideoTrainingModule.on_validation_end = count, tell
+module.Tracker = lambda: Tracker(from_mapping(TrackerConfig, json.loads(tracker)))
+TrackEvaluation.add, VideoTrainingModule.on_validation_end = see, tell
 getattr(_module(kind), f'train_{kind}')(
-    [learned], [checked], Path(out), from_mapping(_config_class(kind), json.loads(values)),
-    Path(out, 'cache'))
+    [learned], [learned, checked], Path(out),
+    from_mapping(_config_class(kind), json.loads(values)), Path(out, 'cache'))
 """
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize('kind', ['video', 'clip'])
-def test_two_processes_check_whole_videos_and_agree(drives, tmp_path, kind):
-    values = dict(TRAINING)
+def test_two_processes_share_the_videos_and_score_them_as_one(drives, tmp_path, kind):
+    preprocessing = {**TRAINING['preprocessing'], 'score_floor': 0.0}
+    values = TRAINING | {'preprocessing': preprocessing}
     if kind == 'video':
         values['clips'] = {k: v for k, v in values['clips'].items() if k != 'frames'}
+    else:
+        values['windows'] = {'tracker': TRACK_EVERYTHING}
     command = [
         sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
         '--no-python', sys.executable, '-c', TOGETHER, kind, str(drives['learned']),
-        str(drives['checked']), str(tmp_path), json.dumps(values)]
+        str(drives['checked']), str(tmp_path), json.dumps(values), json.dumps(TRACK_EVERYTHING)]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     run = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
@@ -502,10 +520,11 @@ def test_two_processes_check_whole_videos_and_agree(drives, tmp_path, kind):
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
     first, second = (json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2))
-    drive, = cached_drives([drives['checked']], tmp_path)
-    wanted = [int(drive.picture(k, 'front').instance.astype(int).sum()) for k in range(8)]
-    assert first[0] == second[0] == wanted
-    assert first[1] and str(first[1]) == str(second[1])  # some are NaN
+    for rank, (seen, scores, areas, ap) in enumerate((first[0], second[0])):
+        drive, = cached_drives([drives[('learned', 'checked')[rank]]], tmp_path)
+        assert seen == [drive.folder.name] * len(drive)
+        assert [scores, areas] == first[1] == second[1]
+        assert len(areas) == 2 and any(areas.values()) and ap == first[0][3] >= 0
     state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == TRAINING['steps']
 
@@ -583,4 +602,6 @@ def test_the_commands_train_and_evaluate(drives, teacher, tmp_path, capsys):
     for kind, model in (('video', out / 'video.safetensors'), ('clip', teacher)):
         assert evaluate.main([kind, str(drives['checked']), '--model', str(model),
                               '--cache', str(tmp_path)]) == 0
-        assert 'occluded' in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert 'occluded' in said
+        assert f'model {model}, SHA-256 {load_checkpoint(model, kind).sha256}; ' in said

@@ -189,9 +189,7 @@ class _Pairing:
                     views[name] = self._view(camera, *camera.images[index], cloud)
                 except (MessageError, CalibrationError) as error:
                     _say(f'no {name} for the cloud of {cloud.stamp / 1e9:.3f} s', error)
-        yield Frame(
-            cloud, views, self._transforms.fixed_from(cloud.frame, cloud.stamp),
-            self._transforms.motion(cloud.frame, cloud.stamp))
+        yield self._transforms.frame(cloud, views)
 
     def _view(self, camera: _Camera, data: bytes, info: bytes | None, cloud: Cloud) -> View:
         message = self._bag.decode(camera.topics.image, data)

@@ -1,4 +1,4 @@
-"""Convert KITTI and SemanticKITTI recordings to rosbag2."""
+"""Convert KITTI and SemanticKITTI recordings to rosbag2; a bag that is there is kept."""
 
 from __future__ import annotations
 
@@ -19,24 +19,30 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
     from ..bags.kitti import KittiConfig, read_kitti
     from ..bags.overview import bag_overview
-    from ..bags.recording import write_recording
+    from ..bags.recording import RUN_FILE, write_recording
+    from ..evaluation.run_file import check_run
 
     parser = argparse.ArgumentParser(prog='kitti_to_bag', description=__doc__)
     parser.add_argument(
         'source', type=Path,
         help='a drive of the raw data (..._sync), an object folder, or a SemanticKITTI sequence',
     )
-    parser.add_argument('bag', type=Path, help="the bag's folder, which must not exist")
+    parser.add_argument(
+        'bag', type=Path, help="the bag's folder; it is kept if the same settings made it")
     add_options(parser, KittiConfig)
     options = parser.parse_args(args)
     config = config_from_options(options, KittiConfig)
 
-    recording = read_kitti(options.source, config)
-    for note in recording.notes:
-        print(f'note: {note}', file=sys.stderr)
     description = {'command': 'kitti_to_bag', 'source': str(options.source), **to_mapping(config)}
-    track = functools.partial(progress, label=options.bag.name, unit='entries')
-    write_recording(recording, options.bag, config, description, track)
+    if options.bag.exists():
+        check_run(options.bag / RUN_FILE, description)
+        print(f'{options.bag} is complete: kept')
+    else:
+        recording = read_kitti(options.source, config)
+        for note in recording.notes:
+            print(f'note: {note}', file=sys.stderr)
+        track = functools.partial(progress, label=options.bag.name, unit='entries')
+        write_recording(recording, options.bag, config, description, track)
     print(bag_overview(options.bag))
     return 0
 

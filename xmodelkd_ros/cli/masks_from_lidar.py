@@ -15,7 +15,9 @@ from .arguments import add_options, config_from_options
 from .command import command
 from .progress import progress
 from ..bags.folders import find_bags
+from ..config import to_mapping
 from ..errors import ConfigurationError
+from ..evaluation.run_file import RUN_FILE, write_run
 from ..evaluation.tables import format_table
 from ..inference.point_segmenter import PointSegmenter
 from ..labels import ALL_CLASSES
@@ -44,8 +46,8 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     config = config_from_options(options, BridgeConfig)
     segment, teacher = PointSegmenter(options.model, options.device), None
+    class_map = load_class_map(options.class_map) if options.class_map else None
     if options.teacher:
-        class_map = load_class_map(options.class_map) if options.class_map else None
         teacher = make_teacher(options.teacher, options.device, class_map)
         if teacher.class_names is None:
             raise ConfigurationError('teacher', options.teacher, 'a teacher with classes')
@@ -53,6 +55,11 @@ def main(args: Sequence[str] | None = None) -> int:
         bridge = Bridge(bag, segment, config, teacher)
         watch = functools.partial(progress, label=bag.stem, unit='sweep', total=len(bridge))
         drive = write_instances(bridge, options.out / bag.stem, str(bag), watch)
+        write_run(drive.folder / RUN_FILE, {
+            'command': 'masks_from_lidar', 'bag': str(bag), 'model': str(options.model),
+            'model_sha256': segment.sha256, 'teacher': options.teacher,
+            'teacher_sha256': teacher.sha256 if teacher else None,
+            'class_map': class_map, **to_mapping(config)})
         print(f'{drive.folder}: {len(drive)} frames\n{overview(drive)}')
     return 0
 

@@ -12,6 +12,8 @@ from .command import command
 from .masks_from_lidar import overview
 from .progress import progress
 from ..bags.folders import find_bags
+from ..config import to_mapping
+from ..evaluation.run_file import RUN_FILE, write_run
 from ..inference.video_models import load_video_segmenter
 from ..training.video.guessed_masks import guess_masks, GuessedMasksConfig
 
@@ -38,6 +40,9 @@ def main(args: Sequence[str] | None = None) -> int:
         read = frames(bag, config.cameras or None, rectified=config.rectified)
         guessed = guess_masks(progress(read, bag.stem, 'sweep'), segment, config)
         drive = write_drive(guessed, options.out / bag.stem, str(bag))
+        write_run(drive.folder / RUN_FILE, {
+            'command': 'masks_from_video', 'bag': str(bag), 'model': options.model,
+            'model_sha256': segment.sha256, **to_mapping(config)})
         print(f'{drive.folder}: {len(drive)} frames\n{overview(drive)}')
     return 0
 

@@ -14,6 +14,7 @@ PACKAGES = (
     'numpy', 'torch', 'opencv-python-headless', 'safetensors', 'rosbags', 'pytorch-lightning',
     'rclpy',
 )
+_ABSENT = 'not installed'
 
 
 def describe_environment() -> dict[str, Any]:
@@ -29,6 +30,13 @@ def describe_environment() -> dict[str, Any]:
         'python': platform.python_version(),
         'packages': _versions(),
     }
+
+
+def describe_model(model: str | os.PathLike[str], sha256: str) -> str:
+    """Return one line for below its scores: which weights, and the versions that ran them."""
+    versions = {'Python': platform.python_version(), **_versions()}
+    present = (f'{name} {of}' for name, of in versions.items() if of != _ABSENT)
+    return f'model {model}, SHA-256 {sha256}; ' + ', '.join(present)
 
 
 def _cpu_name() -> str:
@@ -52,5 +60,5 @@ def _versions() -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = 'not installed'
+            found[name] = _ABSENT
     return found

@@ -138,6 +138,10 @@ class TrackEvaluation:
         """
         self._videos.setdefault(video, TrackOverlaps()).add(true_id, true_class, tracks)
 
+    def join(self, other: TrackEvaluation) -> None:
+        """Count the videos of another evaluation as well; those of one name are the same."""
+        self._videos |= other._videos
+
     def scores(self, part: str = 'all') -> TrackScores:
         """
         Return the scores of everything added so far.
@@ -185,7 +189,9 @@ class TrackEvaluation:
         return True
 
     def _score(self, class_id: int, part: str) -> ClassScores:
-        matched = [self._match(video, class_id, part) for video in self._videos.values()]
+        # Of tracks of one score the first counts first: not whose video was added first.
+        videos = [video for _, video in sorted(self._videos.items())]
+        matched = [self._match(video, class_id, part) for video in videos]
         count = sum(m.true_count for m in matched)
         if not count:
             return ClassScores(0, *[float('nan')] * 5)

@@ -61,6 +61,8 @@ class ClipSegmenter:
         Row c is the class of output channel c.
     config
         How sequences are cut into windows.
+    sha256
+        Of the checkpoint it is from.
 
     """
 
@@ -70,8 +72,9 @@ class ClipSegmenter:
         preprocessing: VideoPreprocessing,
         classes: Sequence[SemanticClass],
         config: ClipWindowConfig = ClipWindowConfig(),
+        sha256: str = '',
     ) -> None:
-        self.classes = tuple(classes)
+        self.classes, self.sha256 = tuple(classes), sha256
         self._network, self._preprocessing, self._config = network, preprocessing, config
         self._device = network.sharpness.device
         self._looks: list[_Look] = []
@@ -167,7 +170,8 @@ def load_clip_segmenter(
     network = network.eval().to(where)
     network.frame.to(compute_dtype(where))
     network.frame.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return ClipSegmenter(network, preprocessing, checkpoint.classes, config)
+    return ClipSegmenter(
+        network, preprocessing, checkpoint.classes, config, checkpoint.sha256)
 
 
 def _stack(tokens: Iterable[FrameTokens]) -> FrameTokens:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,14 +20,16 @@ from ..networks.checkpoint import (
 from ..networks.espnetv2 import EspNetV2, EspNetV2Config
 from ..networks.fusion import FusionConfig, FusionEncoder, SAID, Views
 from ..networks.point_projection import RangeView
-from ..records import PointLabels, View
+from ..records import Frame, PointLabels
 
 
 class FusedSegmenter(PointSegmenter):
     """
     Label every point of a sweep by the LiDAR and the cameras.
 
-    A point that no picture shows, and a sweep without pictures, is labelled by the LiDAR.
+    A point that no picture shows, and a sweep without pictures, is labelled by the LiDAR. The
+    LiDAR's part sees points as they were measured, pictures show them moved to the sweep's stamp:
+    so the student was taught.
 
     Parameters
     ----------
@@ -57,33 +57,16 @@ class FusedSegmenter(PointSegmenter):
         self._unseen = _no_views(self._fusion.view_features, self.device)
         self._views = self._unseen
 
-    def __call__(
-        self,
-        points: np.ndarray,
-        intensity: np.ndarray | None = None,
-        views: Sequence[View] = (),
-        stamp: int = 0,
-    ) -> PointLabels:
-        """
-        Label one sweep.
-
-        Parameters
-        ----------
-        points
-            (N, 3) float32, lidar frame, m; rows may be NaN or infinite.
-        intensity
-            (N,) float32 in 0..1, or None.
-        views
-            The pictures that belong to it.
-        stamp
-            Of the sweep, ns.
-
-        """
-        self._views = self._unseen
-        if views and len(points):
+    def label_frame(self, frame: Frame) -> PointLabels:
+        """Label a sweep by the LiDAR, and by what its pictures show where it was at its stamp."""
+        cloud, views = frame.cloud, list(frame.views.values())
+        if views and len(cloud.points):
             with torch.inference_mode():
-                self._views = self._look(np.asarray(points, np.float32), views, stamp)
-        return super().__call__(points, intensity)
+                self._views = self._look(frame.points_at_stamp, views, cloud.stamp)
+        try:
+            return self(cloud.points, cloud.intensity)
+        finally:
+            self._views = self._unseen
 
     def _scores(self, view: RangeView) -> Tensor:
         """Return C x M logits of the fusion encoder."""

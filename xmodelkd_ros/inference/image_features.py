@@ -67,7 +67,7 @@ class ImageFeatures(nn.Module):
         Parameters
         ----------
         points
-            (N, 3) float32, lidar frame, m; rows may be NaN.
+            (N, 3) float32, lidar frame at the stamp, m; rows may be NaN.
         views
             Pictures of the sweep.
         stamp

@@ -202,8 +202,7 @@ class Perception:
         cloud, segment = frame.cloud, self._segment_points
         with self._stage('point_segmenter'):
             if isinstance(segment, FusedSegmenter):
-                views = list(frame.views.values())
-                return segment(cloud.points, cloud.intensity, views, cloud.stamp)
+                return segment.label_frame(frame)
             return segment(cloud.points, cloud.intensity)
 
     def _look(self, frame: Frame) -> tuple[dict[str, Tracks], dict[str, Pairing]]:

@@ -66,8 +66,7 @@ class FrameMaker:
         made = {name: self._view(name, message, cloud, patience)
                 for name, message in messages.items()}
         views = {name: view for name, view in made.items() if view is not None}
-        pose = self._transforms.fixed_from(cloud.frame, cloud.stamp, patience)
-        return Frame(cloud, views, pose, self._transforms.motion(cloud.frame, cloud.stamp))
+        return self._transforms.frame(cloud, views, patience)
 
     def _check_finite(self, arrival: Arrival, cloud: Cloud) -> None:
         """Say it if a cloud that calls itself dense is not."""

@@ -12,15 +12,15 @@ from tf2_ros import Buffer, TransformException, TransformListener
 
 from .logbook import Logbook
 from ..errors import CalibrationError
+from ..messages.poses_at_stamps import PosesAtStamps
 from ..messages.stamps import ros_time
 from ..messages.transforms import transform_from_message
-from ..records import MOTION_PERIOD
 
 POLL = 0.002
 """How often a transform that is still to come is asked for, s."""
 
 
-class Transforms:
+class Transforms(PosesAtStamps):
     """
     Looks up where things are, and counts what cannot be found.
 
@@ -44,9 +44,8 @@ class Transforms:
         fallback: Sequence[TransformStamped],
         logbook: Logbook,
     ) -> None:
-        self._fixed_frame = fixed_frame
+        super().__init__(Buffer(), fixed_frame)
         self._logbook = logbook
-        self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
         self._fallback = Buffer()
         for transform in fallback:
@@ -59,59 +58,6 @@ class Transforms:
     def close(self) -> None:
         """Stop receiving."""
         self._listener.unregister()
-
-    def between(
-        self, target: tuple[str, int], source: tuple[str, int], patience: float
-    ) -> np.ndarray:
-        """
-        Return the (4, 4) transform that takes points of a frame at one time to another's.
-
-        With a fixed frame through it, at both times; without, or where that fails, at the
-        source's time, or else the latest there is, or else what the calibration file says.
-
-        Parameters
-        ----------
-        target, source
-            Name and stamp, ns, of each frame.
-        patience
-            Until when TF may be waited for, monotonic, s.
-
-        Raises
-        ------
-        CalibrationError
-            If neither TF nor the calibration file has it.
-
-        """
-        (target_frame, target_stamp), (source_frame, source_stamp) = target, source
-        name = f'{target_frame} <- {source_frame}'
-        if self._fixed_frame:
-            times = ros_time(target_stamp), ros_time(source_stamp)
-            found = self._ask(f'{name} through {self._fixed_frame}', patience, lambda: (
-                self._buffer.lookup_transform_full(
-                    target_frame, times[0], source_frame, times[1], self._fixed_frame)))
-            if found is not None:
-                return found
-        return self._simultaneous(target_frame, source_frame, source_stamp, patience)
-
-    def fixed_from(self, frame: str, stamp: int, patience: float) -> np.ndarray | None:
-        """
-        Return the (4, 4) pose of a frame in the fixed frame, None where it is not known.
-
-        frame, stamp, patience: as for `between`.
-        """
-        if not self._fixed_frame:
-            return None
-        return self._ask(f'{self._fixed_frame} <- {frame}', patience, lambda: (
-            self._buffer.lookup_transform(self._fixed_frame, frame, ros_time(stamp))))
-
-    def motion(self, frame: str, stamp: int) -> np.ndarray | None:
-        """Return how a frame came to where it is, see `Frame.motion`; None where not known."""
-        if not self._fixed_frame:
-            return None
-        times = ros_time(stamp - MOTION_PERIOD), ros_time(stamp)
-        return self._ask('', None, lambda: (
-            self._buffer.lookup_transform_full(
-                frame, times[0], frame, times[1], self._fixed_frame)))
 
     def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
         """Return the transform at a stamp, else the latest, else that of the file."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import os
-from typing import Any
+from typing import Any, TypeVar
 
+from torch import distributed
 from torch.utils.data import DataLoader, Sampler
 
 from .run_config import RunConfig
+
+Own = TypeVar('Own')
 
 
 class StepLoader(DataLoader[Any]):
@@ -61,3 +64,12 @@ def rank_of(run: RunConfig) -> tuple[int, int]:
     """Return which process of a run this is, and how many there are."""
     rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
     return int(rank), int(os.environ.get('WORLD_SIZE', run.devices))
+
+
+def gather(own: Own) -> list[Own]:
+    """Return what each process of the run gives here, by rank."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [own]
+    found = [own] * distributed.get_world_size()
+    distributed.all_gather_object(found, own)
+    return found

@@ -60,5 +60,5 @@ def train_ookd(
         cached_drives(config.unlabelled, cache),
     )
     module = OokdTrainingModule(config)
-    pictures = picture_loader(checked, config.validate_every)
+    pictures = picture_loader(checked, config.validate_every, config.run)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)

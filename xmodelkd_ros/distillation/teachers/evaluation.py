@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from .teacher import make_teacher
 from ...errors import ConfigurationError
+from ...evaluation.environment import describe_model
 from ...evaluation.segmentation import ConfusionMatrix
 from ...labels import ALL_CLASSES
 from ...training.cache import cached_drives
@@ -56,4 +57,4 @@ def evaluate_teacher(
         assert logits is not None and picture.label is not None  # it has classes
         whole = torch.nn.functional.interpolate(logits[None], picture.label.shape, mode='bilinear')
         confusion.add(picture.label.astype(np.uint16), ids[whole[0].argmax(0).cpu().numpy()])
-    return confusion.table()
+    return f'{confusion.table()}\n\n{describe_model(model, teacher.sha256)}'

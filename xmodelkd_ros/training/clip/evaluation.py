@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..cache import cached_drives
 from ..video.evaluation import score_drives
+from ...evaluation.environment import describe_model
 from ...evaluation.video import TrackScoreConfig
 from ...inference.clip_segmenter import load_clip_segmenter
 
@@ -25,4 +26,5 @@ def evaluate_clip(
 
     """
     segment = load_clip_segmenter(model, device)
-    return score_drives(cached_drives(bags, cache), segment.classes, segment, config)
+    scores = score_drives(cached_drives(bags, cache), segment.classes, segment, config)
+    return f'{scores}\n\n{describe_model(model, segment.sha256)}'

@@ -100,12 +100,12 @@ class ClipTrainingModule(VideoTrainingModule):
         self._evaluation = TrackEvaluation()
 
     def validation_step(self, batch: Any, index: int) -> None:
-        """Track the instances of a whole drive, given with the name of a camera."""
+        """Track the instances of whole drives, each given with the name of a camera."""
         network = cast(ClipNetwork, self.average.module)
         segment = ClipSegmenter(
             network, self.config.preprocessing, THING_CLASSES, self.config.windows)
-        drive, camera = batch
-        score_drive(drive, camera, segment, self._evaluation, self.config.validate_every)
+        for drive, camera in batch:
+            score_drive(drive, camera, segment, self._evaluation, self.config.validate_every)
 
     def export(self, path: Path, summary: Mapping[str, Any]) -> None:
         """

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 from .long_clips import LongClipDataset
 from .module import ClipTrainingConfig, ClipTrainingModule
 from ..cache import cached_drives, CachedDrive
+from ..run_config import RunConfig
 from ..trainer import seed_everything
-from ..video.training import check_truth, train_module
+from ..video.training import deal_videos, train_module
 
 CHECKPOINT = 'clip.safetensors'
 
@@ -52,12 +53,11 @@ def train_clip(
     clips = LongClipDataset(
         learned, config.run.seed, config.clips, config.network.mask_stride)
     module = ClipTrainingModule(config)
-    return train_module(
-        module, clips, drive_loader(checked), out / CHECKPOINT, len(learned), resume)
+    whole = drive_loader(checked, config.run)
+    return train_module(module, clips, whole, out / CHECKPOINT, len(learned), resume)
 
 
-def drive_loader(drives: Sequence[CachedDrive]) -> DataLoader[Any]:
-    """Return whole drives, one camera at a time."""
-    check_truth(drives)
-    found = [(drive, camera) for drive in drives for camera in drive.cameras]
+def drive_loader(drives: Sequence[CachedDrive], run: RunConfig) -> DataLoader[Any]:
+    """Return this process's videos: lists of a whole drive and a camera, or of nothing."""
+    found = deal_videos(drives, run, lambda drive, camera: [(drive, camera)])
     return DataLoader(found, 1, collate_fn=lambda items: items[0])  # type: ignore[arg-type]

@@ -9,13 +9,14 @@ from tqdm import tqdm
 
 from ..cache import cached_drives
 from ...errors import BagError
+from ...evaluation.environment import describe_model
 from ...evaluation.segmentation import ConfusionMatrix
 from ...inference.point_segmenter import PointSegmenter
 
 
 def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
     """
-    Return the IoU of each class as a table.
+    Return the IoU of each class as a table, and of which model.
 
     Parameters
     ----------
@@ -42,4 +43,5 @@ def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache
         if cloud.label is None:
             raise BagError(f'{drive.folder} has no point labels')
         confusion.add(cloud.label, segmenter(cloud.points, cloud.intensity).label)
-    return f'{len(places)} sweeps\n{confusion.table()}'
+    said = describe_model(model, segmenter.sha256)
+    return f'{len(places)} sweeps\n{confusion.table()}\n\n{said}'

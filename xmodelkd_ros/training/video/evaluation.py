@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cache import cached_drives, CachedDrive
 from ...errors import BagError
+from ...evaluation.environment import describe_model
 from ...evaluation.video import TrackEvaluation, TrackScoreConfig
 from ...inference.tracker import Tracker
 from ...inference.video_models import load_video_segmenter, VideoModel
@@ -25,6 +26,8 @@ def evaluate_video(
 ) -> str:
     """
     Return AP, AP50, AP75, AR1, AR10 by class and by part, and the id switches, as tables.
+
+    Below them is which model it was.
 
     Parameters
     ----------
@@ -47,7 +50,8 @@ def evaluate_video(
     """
     segment = load_video_segmenter(model, device)
     drives = cached_drives(bags, cache)
-    return score_drives(drives, segment.classes, follow(segment), config)
+    scores = score_drives(drives, segment.classes, follow(segment), config)
+    return f'{scores}\n\n{describe_model(model, segment.sha256)}'
 
 
 def follow(segment: VideoModel) -> Track:

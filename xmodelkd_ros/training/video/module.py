@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .clips import ClipBatch, VideoClipConfig
 from .losses import video_losses, VideoLossConfig
 from ..run_config import RunConfig
+from ..steps import gather
 from ..trainer import cosine_schedule, log_losses, progress, seed_step
 from ...config import setting, to_mapping
 from ...evaluation.video import TrackEvaluation
@@ -175,12 +176,10 @@ class VideoTrainingModule(lightning.LightningModule):
                 self._evaluation.add(video, picture.instance, picture.label, tracks)
 
     def on_validation_epoch_end(self) -> None:
-        """
-        Log the scores of the tracks.
-
-        Every process looks at whole videos; the first one's running statistics are exported.
-        """
-        scores = self.trainer.strategy.broadcast(self._evaluation.scores())
+        """Log the scores of the tracks in the videos of all processes."""
+        for other in gather(self._evaluation):
+            self._evaluation.join(other)
+        scores = self._evaluation.scores()
         self.log('validation/ap', scores.mean.ap, prog_bar=True)
         self.log('validation/ap50', scores.mean.ap50)
         self.log('validation/id_switches', float(scores.id_switches))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import functools
 from pathlib import Path
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
@@ -14,6 +14,7 @@ from .clips import ClipDataset, collate
 from .module import VideoTrainingConfig, VideoTrainingModule
 from .paste import has_truth
 from ..cache import cached_drives, CachedDrive
+from ..run_config import RunConfig
 from ..steps import rank_of, StepLoader, StepSampler
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
@@ -21,6 +22,8 @@ from ...errors import BagError
 from ...records import Picture
 
 CHECKPOINT = 'video.safetensors'
+
+Part = TypeVar('Part')
 
 
 def train_video(
@@ -57,7 +60,7 @@ def train_video(
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = ClipDataset(learned, config.run.seed, config.clips, config.network.mask_stride)
     module = VideoTrainingModule(config)
-    pictures = picture_loader(checked, config.validate_every)
+    pictures = picture_loader(checked, config.validate_every, config.run)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)
 
 
@@ -129,21 +132,48 @@ def check_truth(drives: Sequence[CachedDrive]) -> None:
                 raise BagError(f'{drive.folder.name}: pictures of {camera} have no true instances')
 
 
-def picture_loader(drives: Sequence[CachedDrive], every: int) -> DataLoader[Any]:
-    """Return every n-th picture of drives in the order of their stamps, one by one."""
-    check_truth(drives)
-    found: list[tuple[CachedDrive, str, int]] = [
-        (drive, camera, frame)
-        for drive in drives
-        for camera in drive.cameras
-        for frame in range(0, len(drive), every)
-    ]
+def picture_loader(
+    drives: Sequence[CachedDrive], every: int, run: RunConfig
+) -> DataLoader[Any]:
+    """Return every n-th picture of this process's videos in the order of stamps, one by one."""
+    found = deal_videos(drives, run, lambda drive, camera: [
+        (drive, camera, frame) for frame in range(0, len(drive), every)])
     return DataLoader(found, 1, collate_fn=_load)  # type: ignore[arg-type]
 
 
-def _load(places: Sequence[tuple[CachedDrive, str, int]]) -> list[tuple[str, Picture]]:
+def deal_videos(
+    drives: Sequence[CachedDrive], run: RunConfig,
+    parts: Callable[[CachedDrive, str], Sequence[Part]],
+) -> list[list[Part]]:
+    """
+    Deal the videos of drives out to the processes of a run; return the steps of this one.
+
+    Parameters
+    ----------
+    drives
+        Each camera of each is a video.
+    run
+        Says how many processes there are.
+    parts
+        Returns what is to be done about a drive and camera, a step each.
+
+    Returns
+    -------
+    list
+        One part or, as all processes must take as many steps, none.
+
+    """
+    check_truth(drives)
+    rank, ranks = rank_of(run)
+    videos = [parts(drive, camera) for drive in drives for camera in drive.cameras]
+    shares = [[[part] for video in videos[n::ranks] for part in video] for n in range(ranks)]
+    own: list[list[Part]] = shares[rank]
+    return own + [[]] * (max(map(len, shares)) - len(own))
+
+
+def _load(steps: Sequence[list[tuple[CachedDrive, str, int]]]) -> list[tuple[str, Picture]]:
     loaded = []
-    for drive, camera, frame in places:
+    for drive, camera, frame in steps[0]:
         picture = drive.picture(frame, camera)
         if picture is not None:
             if picture.label is None:
