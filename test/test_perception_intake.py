@@ -164,13 +164,14 @@ def test_image_that_suits_two_clouds_serves_both():
     assert nanoseconds(bench.intake.take_images(arrival)['front'].header.stamp) == START
 
 
-def test_zero_stamp_is_refused_with_a_reason():
+@pytest.mark.parametrize('stamp', [0, -1, -5_000 * MS])
+def test_stamp_of_no_time_is_refused_with_a_reason(stamp):
     bench = Bench()
-    bench.intake.add_cloud(message(PointCloud2, 0))
-    bench.intake.add_image('front', message(Image, 0))
+    bench.intake.add_cloud(message(PointCloud2, stamp))
+    bench.intake.add_image('front', message(Image, stamp))
     assert bench.fates('points') == bench.fates('image.front') == {'received': 1, 'refused': 1}
     assert [line.split(':')[0] for line in bench.said] == ['points', 'image.front']
-    assert all('stamp is zero' in line for line in bench.said)
+    assert all(f'{stamp / 1e9:.3f} s refused: the stamp is zero' in line for line in bench.said)
 
 
 def test_jump_clears_the_queues_once_for_all_inputs():

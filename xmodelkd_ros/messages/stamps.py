@@ -40,10 +40,11 @@ def measured_at(header: Header) -> int:
     Raises
     ------
     MessageError
-        If the stamp is zero, which is what a driver sends that does not set it.
+        If the stamp is zero, which is what a driver sends that does not set it, or negative,
+        which ROS's `Time` cannot hold.
 
     """
     stamp = nanoseconds(header.stamp)
-    if stamp == 0:
-        raise MessageError('the stamp is zero')
+    if stamp <= 0:
+        raise MessageError('the stamp is zero or negative')
     return stamp

@@ -132,7 +132,7 @@ class Intake:
         try:
             stamp = measured_at(message.header)
         except MessageError as error:
-            self._ledger.refuse(source, 0, error)
+            self._ledger.refuse(source, nanoseconds(message.header.stamp), error)
             return False
         verdict = self._jumps.judge(source, stamp)
         if verdict is Verdict.FROM_BEFORE:
