@@ -138,6 +138,19 @@ def test_late_cloud_is_counted_and_left_out():
     assert bench.fates('points') == {'received': 2, 'used': 1, 'late': 1}
 
 
+def test_a_missing_camera_starves_nobody_however_long_clouds_may_wait():
+    bench = Bench(max_wait=5.0)
+    taken = []
+    worker = threading.Thread(target=lambda: taken.extend(bench.take()[0] for _ in range(3)))
+    worker.start()
+    for number in range(MOST_CLOUDS + 2):
+        bench.cloud(100 * number)
+        time.sleep(0.02)
+    worker.join(2)
+    assert taken == [0, 100, 200]
+    assert 'replaced' not in bench.fates('points')
+
+
 def test_waiting_clouds_are_bounded():
     bench = Bench()
     for number in range(MOST_CLOUDS + 3):
