@@ -189,6 +189,33 @@ def test_without_a_pose_in_time_frames_are_taken_as_simultaneous_and_it_is_count
     assert 'TF has no front <- lidar through odom' in capfd.readouterr().err
 
 
+def test_a_pose_that_is_not_finite_costs_the_fixed_frame_and_no_cloud(ros):
+    ros()
+    transforms, logbook = make_transforms('odom')
+    for tenth in range(3):
+        astray = moved(0, STAMP + tenth * 10**8, 'odom', 'lidar')
+        astray.transform.translation.x = np.inf
+        transforms._buffer.set_transform(astray, 'test')
+    transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
+    assert transforms.fixed_from('lidar', STAMP + 10**8, 0) is None
+    assert transforms.motion('lidar', STAMP + 10**8) is None
+    found = transforms.between(('front', STAMP + 1), ('lidar', STAMP), 0)
+    np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
+    assert logbook.tf_failures['odom <- lidar'] == 1
+
+
+def test_times_before_zero_as_at_the_start_of_a_simulation_have_no_transform(ros):
+    ros()
+    transforms, logbook = make_transforms('odom')
+    transforms._buffer.set_transform(moved(2.0, 10**7, 'odom', 'lidar'), 'test')
+    transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
+    assert transforms.motion('lidar', 10**7) is None
+    assert transforms.fixed_from('lidar', 10**7, 0)[0, 3] == 2.0
+    found = transforms.between(('front', -10**7), ('lidar', 10**7), 0)
+    np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
+    assert dict(logbook.tf_failures) == {'front <- lidar through odom': 1}
+
+
 def test_transform_that_comes_while_it_is_waited_for_is_used(ros):
     ros()
     transforms, logbook = make_transforms()

@@ -10,7 +10,7 @@ from tf2_ros import Buffer, TransformException
 
 from .reader import BagReader
 from ..errors import CalibrationError
-from ..messages.stamps import ros_time
+from ..messages.stamps import LATEST, ros_time
 from ..messages.transforms import transform_from_message
 from ..records import MOTION_PERIOD
 
@@ -68,10 +68,10 @@ class BagTransforms:
                     self._fixed_frame))
             except TransformException as error:
                 self._complain(f'{target_frame} <- {source_frame}', error)
-        for stamp in (source_stamp, 0):
+        for time in (ros_time(source_stamp), LATEST):
             try:
                 return transform_from_message(
-                    self._buffer.lookup_transform(target_frame, source_frame, ros_time(stamp)))
+                    self._buffer.lookup_transform(target_frame, source_frame, time))
             except TransformException as error:
                 reason = error
         raise CalibrationError(f'no transform {target_frame} <- {source_frame}: {reason}')

@@ -12,7 +12,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 
 from .logbook import Logbook
 from ..errors import CalibrationError
-from ..messages.stamps import ros_time
+from ..messages.stamps import LATEST, ros_time
 from ..messages.transforms import transform_from_message
 from ..records import MOTION_PERIOD
 
@@ -122,7 +122,7 @@ class Transforms:
             return found
         by_file = self._from_file(target, source)
         found = self._ask(name, patience if by_file is None else None, lambda: (
-            self._buffer.lookup_transform(target, source, ros_time(0))))
+            self._buffer.lookup_transform(target, source, LATEST)))
         found = by_file if found is None else found
         if found is None:
             raise CalibrationError(f'no transform {name} in TF or a calibration file')
@@ -135,7 +135,7 @@ class Transforms:
         while True:
             try:
                 return transform_from_message(look_up())
-            except TransformException as error:
+            except (TransformException, CalibrationError) as error:
                 if patience is None:
                     return None
                 if time.monotonic() >= patience:
@@ -148,6 +148,6 @@ class Transforms:
     def _from_file(self, target: str, source: str) -> np.ndarray | None:
         try:
             return transform_from_message(
-                self._fallback.lookup_transform(target, source, ros_time(0)))
+                self._fallback.lookup_transform(target, source, LATEST))
         except TransformException:
             return None
