@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip('message_filters')
 
+from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from xmodelkd_ros.bags.synchronising import is_settled  # noqa: E402
 from xmodelkd_ros.messages.stamps import nanoseconds, stamp_message  # noqa: E402
@@ -175,6 +176,22 @@ def test_image_that_suits_two_clouds_serves_both():
     bench.cloud(25)
     arrival = bench.intake.take_cloud()
     assert nanoseconds(bench.intake.take_images(arrival)['front'].header.stamp) == START
+
+
+def test_queueing_costs_no_more_than_a_few_looks_at_each_stamp(monkeypatch):
+    looks = collections.Counter()
+    for name in ('__le__', '__ge__', '__lt__', '__gt__'):
+        compare = getattr(Time, name)
+        monkeypatch.setattr(Time, name, lambda a, b, compare=compare: (
+            looks.update(all=1), compare(a, b))[1])
+    bench = Bench()
+    for number in range(60):
+        bench.image(33 * number)
+        if number % 3 == 0:
+            bench.cloud(33 * number)
+            bench.take()
+    # A scan of the queue of 20 at each image and each cloud makes ten times as many.
+    assert looks['all'] < 60 * 20
 
 
 @pytest.mark.parametrize('stamp', [0, -1, -5_000 * MS])
