@@ -22,7 +22,7 @@ from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
 from small_world import CAMERA, cloud, write_models  # noqa: E402
 from xmodelkd_ros.errors import CalibrationError, ConfigurationError  # noqa: E402
 from xmodelkd_ros.geometry.transforms import from_translation_quaternion  # noqa: E402
-from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
+from xmodelkd_ros.messages.cameras import camera_from_message, camera_info_message  # noqa: E402
 from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
 from xmodelkd_ros.messages.stamps import nanoseconds  # noqa: E402
 from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
@@ -290,3 +290,19 @@ def test_camera_model_is_kept_until_its_content_changes():
     calibrations.put('front', CameraInfo())
     with pytest.raises(CalibrationError, match='not calibrated'):
         calibrations.camera('front', 96, 64)
+
+
+def test_a_calibration_that_comes_while_one_is_read_is_the_one_that_stays(monkeypatch):
+    calibrations = Calibrations({'front': False})
+    calibrations.put('front', camera_info_message(CAMERA.scaled(48, 32), STAMP, 'front'))
+    reads = []
+
+    def read(message, rectified):
+        if not reads:
+            calibrations.put('front', camera_info_message(CAMERA, STAMP, 'front'))
+        reads.append(message)
+        return camera_from_message(message, rectified)
+
+    monkeypatch.setattr('xmodelkd_ros.nodes.calibrations.camera_from_message', read)
+    calibrations.camera('front', 48, 32)
+    assert calibrations.camera('front', 96, 64).width == 96
