@@ -142,6 +142,18 @@ def test_lifecycle_loads_works_stops_and_frees(models, ros):
     node.destroy_node()
 
 
+def test_moving_transforms_of_before_are_forgotten_on_activation(models, ros):
+    ros(**{**base_parameters(models, ()), 'autostart': False, 'fixed_frame': 'odom'})
+    node = PerceptionNode()
+    assert node.trigger_configure() == SUCCESS
+    transforms, earlier = node._transforms, STAMP - 3600 * 10**9
+    transforms._buffer.set_transform(moved(1, STAMP, 'odom', 'lidar'), 'test')
+    assert node.trigger_activate() == SUCCESS
+    transforms._buffer.set_transform(moved(2, earlier, 'odom', 'lidar'), 'test')
+    assert transforms.fixed_from('lidar', earlier, 0)[0, 3] == 2
+    node.destroy_node()
+
+
 def test_node_without_autostart_survives_a_missing_checkpoint(models, ros, capfd):
     ros(**{**base_parameters(models, ()), 'autostart': False, 'point_model': '/nowhere'})
     node = PerceptionNode()
