@@ -190,7 +190,7 @@ def test_queueing_costs_no_more_than_a_few_looks_at_each_stamp(monkeypatch):
         if number % 3 == 0:
             bench.cloud(33 * number)
             bench.take()
-    # A scan of the queue of 20 at each image and each cloud makes ten times as many.
+    # Scans of the queue of 20 at each image and each cloud make four times as many.
     assert looks['all'] < 60 * 20
 
 
