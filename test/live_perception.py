@@ -127,6 +127,7 @@ class LivePerception:
 
     def _diagnosed(self, message):
         for status in message.status:
+            self.level, self.summary = status.level, status.message
             self.diagnostics = {pair.key: pair.value for pair in status.values}
 
     def send(self, topic, message):

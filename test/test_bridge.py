@@ -416,6 +416,17 @@ def test_tracks_are_held_in_the_fixed_frame_and_forgotten_when_time_jumps():
     assert held(memory, 2, [0], [(CAR, box(20 - 5, 0))], pose=poses[2])[0] == [0]
 
 
+def test_a_pose_that_is_lost_for_a_sweep_is_no_motion_of_the_tracks():
+    pose = np.eye(4)
+    pose[0, 3] = 500
+    memory = TrackPoints()
+    for n in range(3):
+        assert held(memory, n, [4], [(CAR, box(10, 0))], [4], pose)[0] == [4]
+    assert held(memory, 3, [4], [(CAR, box(10, 0))], [4])[0] == [4]
+    assert held(memory, 4, [4], [(CAR, box(10, 0))], [4], pose)[0] == [4]
+    assert held(memory, 5, [0], [(CAR, box(10, 0))], (), pose)[0] == [4]
+
+
 class SlowTrackPoints:
     """What `TrackPoints` does, track by track and point by point."""
 

@@ -69,6 +69,9 @@ def test_calibrated_reflectivity_goes_before_intensity():
     ('time_offset', 8, [0.0, float('nan')], [0, 0], 0),
     ('timestamp', 8, [STAMP / 1e9, STAMP / 1e9 + 0.05], [0, 50_000_000], 500),
     ('timestamp', 8, [float(STAMP), float(STAMP) + 5e7], [0, 50_000_000], 500),
+    ('timestamp', 8, [float('nan'), STAMP / 1e9 + 0.05], [0, 50_000_000], 500),
+    ('timestamp', 8, [STAMP / 1e9 + 0.05, 0.0], [50_000_000, 0], 500),
+    ('timestamp', 8, [0.0, float(STAMP) + 5e7], [0, 50_000_000], 500),
     ('time_stamp', 6, [7, 4_000_000_000], [7, 4_000_000_000], 0),
 ])
 def test_times_become_offsets_from_the_stamp(name, datatype, values, expected, tolerance):

@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip('message_filters')
 
+from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from xmodelkd_ros.bags.synchronising import is_settled  # noqa: E402
 from xmodelkd_ros.messages.stamps import nanoseconds, stamp_message  # noqa: E402
@@ -138,6 +139,19 @@ def test_late_cloud_is_counted_and_left_out():
     assert bench.fates('points') == {'received': 2, 'used': 1, 'late': 1}
 
 
+def test_a_missing_camera_starves_nobody_however_long_clouds_may_wait():
+    bench = Bench(max_wait=5.0)
+    taken = []
+    worker = threading.Thread(target=lambda: taken.extend(bench.take()[0] for _ in range(3)))
+    worker.start()
+    for number in range(MOST_CLOUDS + 2):
+        bench.cloud(100 * number)
+        time.sleep(0.02)
+    worker.join(2)
+    assert taken == [0, 100, 200]
+    assert 'replaced' not in bench.fates('points')
+
+
 def test_waiting_clouds_are_bounded():
     bench = Bench()
     for number in range(MOST_CLOUDS + 3):
@@ -164,13 +178,30 @@ def test_image_that_suits_two_clouds_serves_both():
     assert nanoseconds(bench.intake.take_images(arrival)['front'].header.stamp) == START
 
 
-def test_zero_stamp_is_refused_with_a_reason():
+def test_queueing_costs_no_more_than_a_few_looks_at_each_stamp(monkeypatch):
+    looks = collections.Counter()
+    for name in ('__le__', '__ge__', '__lt__', '__gt__'):
+        compare = getattr(Time, name)
+        monkeypatch.setattr(Time, name, lambda a, b, compare=compare: (
+            looks.update(all=1), compare(a, b))[1])
     bench = Bench()
-    bench.intake.add_cloud(message(PointCloud2, 0))
-    bench.intake.add_image('front', message(Image, 0))
+    for number in range(60):
+        bench.image(33 * number)
+        if number % 3 == 0:
+            bench.cloud(33 * number)
+            bench.take()
+    # Scans of the queue of 20 at each image and each cloud make four times as many.
+    assert looks['all'] < 60 * 20
+
+
+@pytest.mark.parametrize('stamp', [0, -1, -5_000 * MS])
+def test_stamp_of_no_time_is_refused_with_a_reason(stamp):
+    bench = Bench()
+    bench.intake.add_cloud(message(PointCloud2, stamp))
+    bench.intake.add_image('front', message(Image, stamp))
     assert bench.fates('points') == bench.fates('image.front') == {'received': 1, 'refused': 1}
     assert [line.split(':')[0] for line in bench.said] == ['points', 'image.front']
-    assert all('stamp is zero' in line for line in bench.said)
+    assert all(f'{stamp / 1e9:.3f} s refused: the stamp is zero' in line for line in bench.said)
 
 
 def test_jump_clears_the_queues_once_for_all_inputs():

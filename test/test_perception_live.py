@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from live_perception import image_of, LATCHED, LivePerception, MS, wait_for  # noqa: E402, I100
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402, I100
+from live_perception import image_of, LATCHED, LivePerception, MS, wait_for  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2, PointField  # noqa: E402
 from small_world import CAMERA, cloud, write_models  # noqa: E402
 from xmodelkd_ros.labels import PALETTE, POINT_CLASSES  # noqa: E402
@@ -258,6 +259,19 @@ def test_subscriber_of_unsuitable_quality_is_said_in_one_line(live):
         PointCloud2, '/perception/output/points', lambda message: None, LATCHED)
     wait_for(lambda: says(live, r'output/points.* incompatible QoS.*DURABILITY'))
     assert live.said().count('incompatible QoS') == 1
+
+
+def test_diagnostics_warn_while_a_camera_is_silent_and_no_longer(live, stamp):
+    def level_is(level, *words, cameras=('front', 'left')):
+        live.now += STEP
+        live.send_frame(live.now, cameras=cameras)
+        time.sleep(0.05)
+        return live.level == level and all(word in live.summary for word in words)
+
+    wait_for(lambda: level_is(DiagnosticStatus.OK, 'clouds per second'))
+    wait_for(lambda: level_is(DiagnosticStatus.WARN, 'no image.left', cameras=('front',)))
+    wait_for(lambda: level_is(DiagnosticStatus.OK))
+    wait_for(lambda: live.level == DiagnosticStatus.WARN and 'no points' in live.summary)
 
 
 def test_diagnostics_name_models_stages_and_latencies(live):

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
 from small_world import CAMERA, cloud, write_models  # noqa: E402
 from xmodelkd_ros.errors import CalibrationError, ConfigurationError  # noqa: E402
 from xmodelkd_ros.geometry.transforms import from_translation_quaternion  # noqa: E402
-from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
+from xmodelkd_ros.messages.cameras import camera_from_message, camera_info_message  # noqa: E402
 from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
 from xmodelkd_ros.messages.stamps import nanoseconds  # noqa: E402
 from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
@@ -144,6 +144,18 @@ def test_lifecycle_loads_works_stops_and_frees(models, ros):
     node.destroy_node()
 
 
+def test_moving_transforms_of_before_are_forgotten_on_activation(models, ros):
+    ros(**{**base_parameters(models, ()), 'autostart': False, 'fixed_frame': 'odom'})
+    node = PerceptionNode()
+    assert node.trigger_configure() == SUCCESS
+    transforms, earlier = node._transforms, STAMP - 3600 * 10**9
+    transforms._buffer.set_transform(moved(1, STAMP, 'odom', 'lidar'), 'test')
+    assert node.trigger_activate() == SUCCESS
+    transforms._buffer.set_transform(moved(2, earlier, 'odom', 'lidar'), 'test')
+    assert transforms.fixed_from('lidar', earlier, 0)[0, 3] == 2
+    node.destroy_node()
+
+
 def test_node_without_autostart_survives_a_missing_checkpoint(models, ros, capfd):
     ros(**{**base_parameters(models, ()), 'autostart': False, 'point_model': '/nowhere'})
     node = PerceptionNode()
@@ -200,6 +212,33 @@ def test_without_a_pose_in_time_frames_are_taken_as_simultaneous_and_it_is_count
     np.testing.assert_allclose(found[:3, 3], [-1, 0, 0], atol=1e-9)
     assert dict(logbook.tf_failures) == {'front <- lidar through odom': 1}
     assert 'TF has no front <- lidar through odom' in capfd.readouterr().err
+
+
+def test_a_pose_that_is_not_finite_costs_the_fixed_frame_and_no_cloud(ros):
+    ros()
+    transforms, logbook = make_transforms('odom')
+    for tenth in range(3):
+        astray = moved(0, STAMP + tenth * 10**8, 'odom', 'lidar')
+        astray.transform.translation.x = np.inf
+        transforms._buffer.set_transform(astray, 'test')
+    transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
+    assert transforms.fixed_from('lidar', STAMP + 10**8, 0) is None
+    assert transforms.motion('lidar', STAMP + 10**8) is None
+    found = transforms.between(('front', STAMP + 1), ('lidar', STAMP), 0)
+    np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
+    assert logbook.tf_failures['odom <- lidar'] == 1
+
+
+def test_times_before_zero_as_at_the_start_of_a_simulation_have_no_transform(ros):
+    ros()
+    transforms, logbook = make_transforms('odom')
+    transforms._buffer.set_transform(moved(2.0, 10**7, 'odom', 'lidar'), 'test')
+    transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
+    assert transforms.motion('lidar', 10**7) is None
+    assert transforms.fixed_from('lidar', 10**7, 0)[0, 3] == 2.0
+    found = transforms.between(('front', -10**7), ('lidar', 10**7), 0)
+    np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
+    assert dict(logbook.tf_failures) == {'front <- lidar through odom': 1}
 
 
 def test_transform_that_comes_while_it_is_waited_for_is_used(ros):
@@ -276,3 +315,19 @@ def test_camera_model_is_kept_until_its_content_changes():
     calibrations.put('front', CameraInfo())
     with pytest.raises(CalibrationError, match='not calibrated'):
         calibrations.camera('front', 96, 64)
+
+
+def test_a_calibration_that_comes_while_one_is_read_is_the_one_that_stays(monkeypatch):
+    calibrations = Calibrations({'front': False})
+    calibrations.put('front', camera_info_message(CAMERA.scaled(48, 32), STAMP, 'front'))
+    reads = []
+
+    def read(message, rectified):
+        if not reads:
+            calibrations.put('front', camera_info_message(CAMERA, STAMP, 'front'))
+        reads.append(message)
+        return camera_from_message(message, rectified)
+
+    monkeypatch.setattr('xmodelkd_ros.nodes.calibrations.camera_from_message', read)
+    calibrations.camera('front', 48, 32)
+    assert calibrations.camera('front', 96, 64).width == 96

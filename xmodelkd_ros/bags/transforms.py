@@ -13,7 +13,7 @@ from tf2_ros import Buffer, TransformException
 from .reader import BagReader
 from ..errors import CalibrationError
 from ..messages.poses_at_stamps import PosesAtStamps
-from ..messages.stamps import ros_time
+from ..messages.stamps import LATEST, ros_time
 from ..messages.transforms import transform_from_message
 
 _LONGER_THAN_ANY_BAG = Duration(seconds=10**8)
@@ -48,7 +48,7 @@ class BagTransforms(PosesAtStamps):
     ) -> np.ndarray | None:
         try:
             return transform_from_message(look_up())
-        except TransformException as error:
+        except (TransformException, CalibrationError) as error:
             if patience is not None and name not in self._complained:
                 self._complained.add(name)
                 logging.getLogger(__name__).warning('TF has no %s: %s', name, error)
@@ -56,10 +56,10 @@ class BagTransforms(PosesAtStamps):
 
     def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
         """Return the transform at a stamp, else the latest."""
-        for asked in (stamp, 0):
+        for asked in (ros_time(stamp), LATEST):
             try:
                 return transform_from_message(
-                    self._buffer.lookup_transform(target, source, ros_time(asked)))
+                    self._buffer.lookup_transform(target, source, asked))
             except TransformException as error:
                 reason = error
         raise CalibrationError(f'no transform {target} <- {source}: {reason}')

@@ -47,6 +47,7 @@ class TrackPoints:
 
     def __init__(self, config: HoldingConfig = HoldingConfig()) -> None:
         self._config = config
+        self._is_fixed = False  # Whether places are in the fixed frame, not the lidar's.
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +79,7 @@ class TrackPoints:
         stamp
             Of the sweep, ns; one before the last resets the memory first.
         fixed_from_lidar
-            (4, 4), or None where that is not known.
+            (4, 4), or None where that is not known; losing or finding it resets the memory first.
 
         Returns
         -------
@@ -86,8 +87,10 @@ class TrackPoints:
             Those that were held, without masks: boxes are 0 and the map of ids is empty.
 
         """
-        if (self._memory['stamp'] > stamp).any():
+        is_fixed = fixed_from_lidar is not None
+        if is_fixed != self._is_fixed or (self._memory['stamp'] > stamp).any():
             self.reset()
+        self._is_fixed = is_fixed
         pose = np.eye(4) if fixed_from_lidar is None else fixed_from_lidar
         painted = np.flatnonzero(instance != 0)
         places = np.ascontiguousarray(transform_points(pose, points.take(painted, 0)).T)

@@ -46,8 +46,8 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
       0..255. What lies outside is clipped, NaN becomes 0.
     - `ring` or `channel`.
     - `t`, `time`, `timestamp`, `time_stamp`, `time_offset` or `offset_time`: integers are ns,
-      floats s; a first value past 1e15 is an absolute time in ns, past 1e6 in s (floats
-      only), else it counts from the message's stamp.
+      floats s, both after the message's stamp; floats up to one past 1e15 are absolute times in
+      ns, past 1e6 in s, and points without such a time are taken as measured at the stamp.
     - `label` and `instance`: the lower 16 bits.
 
     Returns
@@ -145,16 +145,18 @@ def _time_offset(values: np.ndarray | None, stamp: int) -> np.ndarray | None:
     if values is None:
         return None
     if values.dtype.kind != 'f':
-        absolute = values.flat[0] > _ABSOLUTE_NANOSECONDS
-        return values.astype(np.int64) - (stamp if absolute else 0)
+        return values.astype(np.int64)
     seconds = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
-    if seconds[0] > _ABSOLUTE_NANOSECONDS:
-        return np.rint(seconds - stamp).astype(np.int64)
-    if seconds[0] > _ABSOLUTE_SECONDS:
+    latest = seconds.max()  # The first point may be one of those that were not measured.
+    if latest <= _ABSOLUTE_SECONDS:
+        return np.rint(seconds * NANOSECONDS_PER_SECOND).astype(np.int64)
+    if latest > _ABSOLUTE_NANOSECONDS:
+        offset = np.rint(seconds - stamp).astype(np.int64)
+    else:
         # Whole seconds first: that difference is exact in float64.
         whole, rest = divmod(stamp, NANOSECONDS_PER_SECOND)
-        return np.rint((seconds - whole) * NANOSECONDS_PER_SECOND).astype(np.int64) - rest
-    return np.rint(seconds * NANOSECONDS_PER_SECOND).astype(np.int64)
+        offset = np.rint((seconds - whole) * NANOSECONDS_PER_SECOND).astype(np.int64) - rest
+    return np.where(seconds > _ABSOLUTE_SECONDS, offset, 0)
 
 
 def cloud_message(cloud: Cloud, height: int = 1) -> PointCloud2:

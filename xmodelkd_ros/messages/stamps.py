@@ -11,6 +11,9 @@ from ..errors import MessageError
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 
+LATEST = RosTime(clock_type=ClockType.ROS_TIME)
+"""What TF is asked for where the newest transform is wanted."""
+
 
 def nanoseconds(stamp: Time) -> int:
     """Return a stamp in ns."""
@@ -24,8 +27,8 @@ def stamp_message(stamp: int) -> Time:
 
 
 def ros_time(stamp: int) -> RosTime:
-    """Return `stamp`, in ns, as TF asks for it."""
-    return RosTime(nanoseconds=stamp, clock_type=ClockType.ROS_TIME)
+    """Return `stamp`, in ns, as TF asks for it; what is not after zero as the first of times."""
+    return RosTime(nanoseconds=max(stamp, 1), clock_type=ClockType.ROS_TIME)
 
 
 def header_message(stamp: int, frame: str) -> Header:
@@ -40,10 +43,11 @@ def measured_at(header: Header) -> int:
     Raises
     ------
     MessageError
-        If the stamp is zero, which is what a driver sends that does not set it.
+        If the stamp is zero, which is what a driver sends that does not set it, or negative,
+        which ROS's `Time` cannot hold.
 
     """
     stamp = nanoseconds(header.stamp)
-    if stamp == 0:
-        raise MessageError('the stamp is zero')
+    if stamp <= 0:
+        raise MessageError('the stamp is zero or negative')
     return stamp

@@ -26,14 +26,13 @@ class Calibrations:
     def __init__(self, rectified: Mapping[str, bool]) -> None:
         self._rectified = rectified
         self._messages: dict[str, CameraInfo] = {}
-        self._models: dict[str, Camera] = {}
+        self._models: dict[str, tuple[CameraInfo, Camera]] = {}  # With what each was read from.
 
     def put(self, name: str, message: CameraInfo) -> None:
         """Take note of a message; it is read when an image needs it."""
         message.header.stamp = Time()  # So that equal calibrations are equal messages.
         if self._messages.get(name) != message:
             self._messages[name] = message
-            self._models.pop(name, None)
 
     def camera(self, name: str, width: int, height: int) -> Camera:
         """
@@ -48,9 +47,9 @@ class Calibrations:
         message = self._messages.get(name)
         if message is None:
             raise CalibrationError('no camera_info has come')
-        camera = self._models.get(name)
-        if camera is None:
+        source, camera = self._models.get(name, (None, None))
+        if camera is None or source is not message:
             camera = camera_from_message(message, self._rectified[name])
-            self._models[name] = camera
+            self._models[name] = message, camera
         camera.check_size(width, height)
         return camera

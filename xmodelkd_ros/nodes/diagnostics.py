@@ -18,6 +18,8 @@ Status 'perception' has these keys (those of a camera and of a stage once for ea
   labels; `latency_from_stamp.*`: from its stamp, where that is of the node's clock;
 - `tf.failures`: how often TF did not have a transform; `tf.failures.<target> <- <source>`;
 - `time_jumps`: how often time jumped backwards.
+
+Its level is WARN if since the last time an input was silent or a message was refused.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ from .logbook import Logbook
 from ..messages.diagnostics import diagnostics_message, status_message
 
 PERIOD = 1.0
+
+Counts = dict[str, dict[str, int]]
+"""Count by input and fate."""
 
 
 class Diagnostics:
@@ -63,18 +68,21 @@ class Diagnostics:
     ) -> None:
         self._node, self._logbook, self._describe = node, logbook, describe
         self._sources = ['points', *(f'image.{name}' for name in cameras)]
-        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+        self._before = time.monotonic(), self._counts()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # ROS time stands still while a bag is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish, clock=steady)
 
     def _publish(self) -> None:
-        counts = {source: self._logbook.ledger.counts(source) for source in self._sources}
-        values = {**self._describe(), **self._noted(), **self._rates(counts)}
+        (then, before), self._before = self._before, (time.monotonic(), self._counts())
+        now, counts = self._before
+        values = {**self._describe(), **self._noted()}
         for source, fates in counts.items():
+            values[f'{source}.rate_hz'] = _gain(before, counts, source, 'received') / (now - then)
             values.update({f'{source}.{fate}': count for fate, count in fates.items()})
-        level, summary = _judge(counts, values)
+        values['output.rate_hz'] = _gain(before, counts, 'points', 'used') / (now - then)
+        level, summary = _judge(before, counts, values)
         status = status_message(
             self._node.get_name(), level, summary, values, str(values['device']))
         stamp = self._node.get_clock().now().nanoseconds
@@ -91,25 +99,23 @@ class Diagnostics:
             'process.memory_mib': _resident_memory() / 2**20,
         }
 
-    def _rates(self, counts: dict[str, dict[str, int]]) -> dict[str, float]:
-        """Return rates since the last time, Hz."""
-        now = time.monotonic()
-        totals = {f'{source}.rate_hz': fates['received'] for source, fates in counts.items()}
-        totals['output.rate_hz'] = counts['points']['used']
-        (then, before), self._before = self._before, (now, totals)
-        return {key: (total - before.get(key, 0)) / (now - then) for key, total in totals.items()}
+    def _counts(self) -> Counts:
+        return {source: self._logbook.ledger.counts(source) for source in self._sources}
 
 
-def _judge(counts: dict[str, dict[str, int]], values: dict[str, object]) -> tuple[str, str]:
-    """Return level and summary."""
+def _gain(before: Counts, now: Counts, source: str, fate: str) -> int:
+    return now[source][fate] - before[source][fate]
+
+
+def _judge(before: Counts, now: Counts, values: dict[str, object]) -> tuple[str, str]:
+    """Return level and summary of what there was since the last time."""
     if values['state'] != 'active':
         return 'stale', str(values['state'])
-    bad = {source: fates['refused'] for source, fates in counts.items() if fates['refused']}
-    if bad:
-        return 'warn', 'refused: ' + ', '.join(f'{count} {name}' for name, count in bad.items())
-    if not counts['points']['received']:
-        return 'warn', 'no cloud has come'
-    return 'ok', f'{values["output.rate_hz"]:.1f} clouds per second'
+    silent = [f'no {name}' for name in now if not _gain(before, now, name, 'received')]
+    refused = [f'{count} {name} refused' for name in now
+               if (count := _gain(before, now, name, 'refused'))]
+    rate = f'{values["output.rate_hz"]:.1f} clouds per second'
+    return 'warn' if silent or refused else 'ok', ', '.join([rate, *silent, *refused])
 
 
 def _resident_memory() -> int:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 
 from message_filters import Cache, SimpleFilter
-from rclpy.clock import ClockType
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from .ledger import LATE, Ledger, REPLACED, UNMATCHED
 from ..bags.synchronising import is_settled, nearest
-from ..messages.stamps import nanoseconds
-
-_EVER = tuple(Time(nanoseconds=end, clock_type=ClockType.ROS_TIME) for end in (0, 2**63 - 1))
+from ..messages.stamps import nanoseconds, ros_time
 
 
 @dataclasses.dataclass
@@ -55,6 +52,7 @@ class ImageQueue:
 
     def _restart(self) -> None:
         self._cache = Cache(SimpleFilter(), self._size)
+        self._stamps: list[int] = []  # Of what the cache holds, which is slow to be asked.
         self._passed: int | None = None  # Images up to here have had their chance.
         self._missed: int | None = None  # The latest cloud, if no image had come for it.
 
@@ -68,34 +66,35 @@ class ImageQueue:
             abs(stamp - self._offset - self._missed) <= self._tolerance)
         self._undecided.append(_Undecided(stamp, LATE if missed else UNMATCHED))
         self._cache.add(message)
-        stamps = self._stamps()
-        if len(stamps) == self._size:
-            self._pass(stamps[0] - 1)
+        bisect.insort(self._stamps, stamp)
+        del self._stamps[: -self._size]
+        if len(self._stamps) == self._size:
+            self._pass(self._stamps[0] - 1)
 
     def is_settled(self, cloud_stamp: int) -> bool:
         """Return whether no image to come can suit a cloud better than those that are here."""
-        return is_settled(self._stamps(), cloud_stamp, self._offset)
+        return is_settled(self._stamps, cloud_stamp, self._offset)
 
     def take(self, cloud_stamp: int) -> Image | CompressedImage | None:
         """Return the image of a cloud, and settle the fate of those before it."""
-        message = self._find(cloud_stamp)
-        self._missed = cloud_stamp if message is None else None
-        if message is None:
+        stamp = self._find(cloud_stamp)
+        kept = [] if stamp is None else self._cache.getInterval(ros_time(stamp), ros_time(stamp))
+        self._missed = None if kept else cloud_stamp
+        if stamp is None or not kept:
             self._pass(cloud_stamp + self._offset)
             return None
-        stamp = nanoseconds(message.header.stamp)
         self._pass(stamp - 1)
         chosen = next((image for image in self._undecided if image.stamp == stamp), None)
         if chosen is not None:
             self._undecided.remove(chosen)
         self._pass(stamp)
-        return message
+        return kept[0]
 
     def replace(self, cloud_stamp: int) -> None:
         """Take note that a cloud is replaced by a newer one, and so is its image."""
-        message = self._find(cloud_stamp)
+        stamp = self._find(cloud_stamp)
         for image in self._undecided:
-            if message is not None and image.stamp == nanoseconds(message.header.stamp):
+            if image.stamp == stamp:
                 image.fate = REPLACED
 
     def clear(self) -> None:
@@ -105,18 +104,10 @@ class ImageQueue:
         self._undecided = []
         self._restart()
 
-    def _stamps(self) -> list[int]:
-        return [nanoseconds(message.header.stamp) for message in self._messages()]
-
-    def _messages(self) -> list[Image | CompressedImage]:
-        """Return all images in the order of their stamps."""
-        messages = self._cache.getInterval(*_EVER)
-        return sorted(messages, key=lambda message: nanoseconds(message.header.stamp))
-
-    def _find(self, cloud_stamp: int) -> Image | CompressedImage | None:
-        messages = self._messages()
-        index = nearest(self._stamps(), cloud_stamp, self._tolerance, self._offset)
-        return None if index is None else messages[index]
+    def _find(self, cloud_stamp: int) -> int | None:
+        """Return the stamp of the image of a cloud."""
+        index = nearest(self._stamps, cloud_stamp, self._tolerance, self._offset)
+        return None if index is None else self._stamps[index]
 
     def _pass(self, stamp: int) -> None:
         """Settle the fate of the images up to a stamp."""

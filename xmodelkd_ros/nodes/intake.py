@@ -103,8 +103,9 @@ class Intake:
         with self._changed:
             while self._is_open:
                 ready = [row for row, cloud in enumerate(self._clouds) if self._is_ready(cloud)]
-                if ready:
-                    self._drop_clouds(ready[-1])
+                # Of a full queue the next cloud would push one out that has not had its turn.
+                if ready or len(self._clouds) == MOST_CLOUDS:
+                    self._drop_clouds(max(ready, default=0))
                     cloud = self._clouds.pop(0)
                     self._taken = cloud.stamp
                     return cloud
@@ -132,7 +133,7 @@ class Intake:
         try:
             stamp = measured_at(message.header)
         except MessageError as error:
-            self._ledger.refuse(source, 0, error)
+            self._ledger.refuse(source, nanoseconds(message.header.stamp), error)
             return False
         verdict = self._jumps.judge(source, stamp)
         if verdict is Verdict.FROM_BEFORE:

@@ -48,6 +48,7 @@ class Session:
         logbook: Logbook,
     ) -> None:
         self._transforms, self._logbook = transforms, logbook
+        transforms.clear()  # No jump in time is noticed between two sessions.
         self._intake = Intake(
             _queues(config, cameras, logbook), config.max_wait, logbook.ledger, self._jump)
         calibrations = Calibrations({name: c.rectified for name, c in cameras.items()})

@@ -13,7 +13,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from .logbook import Logbook
 from ..errors import CalibrationError
 from ..messages.poses_at_stamps import PosesAtStamps
-from ..messages.stamps import ros_time
+from ..messages.stamps import LATEST, ros_time
 from ..messages.transforms import transform_from_message
 
 POLL = 0.002
@@ -68,7 +68,7 @@ class Transforms(PosesAtStamps):
             return found
         by_file = self._from_file(target, source)
         found = self._ask(name, patience if by_file is None else None, lambda: (
-            self._buffer.lookup_transform(target, source, ros_time(0))))
+            self._buffer.lookup_transform(target, source, LATEST)))
         found = by_file if found is None else found
         if found is None:
             raise CalibrationError(f'no transform {name} in TF or a calibration file')
@@ -81,7 +81,7 @@ class Transforms(PosesAtStamps):
         while True:
             try:
                 return transform_from_message(look_up())
-            except TransformException as error:
+            except (TransformException, CalibrationError) as error:
                 if patience is None:
                     return None
                 if time.monotonic() >= patience:
@@ -94,6 +94,6 @@ class Transforms(PosesAtStamps):
     def _from_file(self, target: str, source: str) -> np.ndarray | None:
         try:
             return transform_from_message(
-                self._fallback.lookup_transform(target, source, ros_time(0)))
+                self._fallback.lookup_transform(target, source, LATEST))
         except TransformException:
             return None
