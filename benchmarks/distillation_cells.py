@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from student_scoring import score_student
 import torch
 from tqdm import tqdm
 from xmodelkd_ros.bags.recording import write_recording
@@ -22,7 +23,6 @@ from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.labelled_drives import LidarDrive
 from xmodelkd_ros.distillation.student.pseudo_labels import vote
 from xmodelkd_ros.distillation.student.samples import select_views
-from xmodelkd_ros.distillation.student.scoring import score_student
 from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix

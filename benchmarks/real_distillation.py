@@ -19,25 +19,24 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from head_training import HeadConfig, train_head
 import numpy as np
 from real_drives import CAMERA, FEATURES, RealDrives, TrueFrame
 from real_judging import EVERY, Judge, Labeller, paint
 from result_files import write_results
-from xmodelkd_ros.bags.label_files import LabelFolder
+from student_averaging import average_students
 from xmodelkd_ros.bags.sweeps import Sweeps
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.distillation.records import FrameSource
-from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
+from xmodelkd_ros.distillation.student.adaptation import adapt_student
 from xmodelkd_ros.distillation.student.config import DistillConfig
-from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
-from xmodelkd_ros.distillation.student.head_training import HeadConfig, train_head
-from xmodelkd_ros.distillation.student.labelled_drives import AnnotatedDrive, LidarDrive
+from xmodelkd_ros.distillation.student.guessing import guess_drive, GuessConfig
+from xmodelkd_ros.distillation.student.labelled_drives import LidarDrive
 from xmodelkd_ros.distillation.student.students import STUDENT
 from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
-from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.training.cache import cached_drives
 from xmodelkd_ros.training.run_config import RunConfig
 
@@ -62,12 +61,12 @@ class Row:
     def guesses(self) -> str:
         """Return a name for what its labels depend on."""
         parts = {
-            'adapted': self.adapted, 'carried': self.guess.carried, 'itself': self.itself}
+            'adapted': self.adapted, 'carried': bool(self.guess.voxels), 'itself': self.itself}
         return '-'.join(['teacher', *(name for name, is_on in parts.items() if is_on)])
 
 
 ADAPTED_ROW = 'adapted to other sweeps'
-OWN = GuessConfig(carried=False)
+OWN = GuessConfig(voxels=())
 ROWS = {row.name: row for row in (
     Row('own pictures, teacher as it is', OWN, adapted=False, itself=False),
     Row('own pictures', OWN, itself=False),
@@ -151,16 +150,10 @@ class Students:
         return LidarDrive(cached, FEATURES)
 
     def _guessed(self, drive: FrameSource, row: Row, name: str, start: Path) -> FrameSource:
-        """Return a drive with guessed labels, which are written as label files once."""
+        """Return a drive with guessed labels, as the command `distil` guesses them."""
         folder = self._out / 'guesses' / start.parent.name / row.guesses / name
-        segmenter = PointSegmenter(start)
-        files = LabelFolder(folder, POINT_CLASSES, 'own', segmenter.sha256)
-        if not files.holds('done', 0):
-            student = segmenter if row.itself else None
-            for index, label in enumerate(guess_labels(drive, student, row.guess)):
-                files.write(f'{index:06d}', label)
-            files.write('done', np.zeros(0, np.uint16))
-        return AnnotatedDrive(drive, folder, np.arange(65536, dtype=np.uint16))
+        student = PointSegmenter(start) if row.itself else None
+        return guess_drive(drive, folder, student, row.guess)
 
 
 class Some:
@@ -169,6 +162,7 @@ class Some:
     def __init__(self, drive: FrameSource, chosen: Sequence[int]) -> None:
         self._drive, self._chosen = drive, list(chosen)
         self.feature_size = getattr(drive, 'feature_size', 0)
+        self.guessed = getattr(drive, 'guessed', False)
 
     def __len__(self) -> int:
         return len(self._chosen)

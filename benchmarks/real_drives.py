@@ -7,6 +7,8 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from object_labels import ObjectLabels, read_object_labels
+from tracklets import read_tracklets
 from xmodelkd_ros.bags.excerpts import find_excerpt
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.kitti import KittiConfig, read_kitti
@@ -22,8 +24,6 @@ from xmodelkd_ros.distillation.teachers.adaptation import adapt_once
 from xmodelkd_ros.distillation.teachers.network_teacher import NetworkTeacher
 from xmodelkd_ros.distillation.teachers.teacher import make_teacher
 from xmodelkd_ros.errors import BagError
-from xmodelkd_ros.evaluation.object_labels import ObjectLabels, read_object_labels
-from xmodelkd_ros.evaluation.tracklets import read_tracklets
 from xmodelkd_ros.records import Boxes, Frame
 
 CAMERA = 'camera_02'

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from box_truth import box_truth, BoxScores
 import numpy as np
 from real_drives import CAMERA, RealDrives, TrueFrame
 from xmodelkd_ros.distillation.extraction.sightings import Answer
 from xmodelkd_ros.distillation.teachers.teacher import Teacher
-from xmodelkd_ros.evaluation.box_truth import box_truth, BoxScores
 from xmodelkd_ros.evaluation.street_classes import StreetScores
 from xmodelkd_ros.geometry.occlusion import OcclusionConfig
 from xmodelkd_ros.geometry.projection import project_points

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from real_drives import RealDrives, source
 from result_files import write_results
+from tracklets import read_tracklets
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.errors import ConfigurationError
 from xmodelkd_ros.evaluation.tables import format_table
-from xmodelkd_ros.evaluation.tracklets import read_tracklets
 from xmodelkd_ros.geometry.boxes import points_in_boxes
 from xmodelkd_ros.geometry.pairing import sample_nearest
 from xmodelkd_ros.geometry.projection import project_points

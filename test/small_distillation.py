@@ -11,15 +11,20 @@ from test_networks_espnetv2 import SMALL as SMALL_TEACHER
 from tf2_msgs.msg import TFMessage
 import torch
 from xmodelkd_ros.bags.writer import BagWriter
+from xmodelkd_ros.config import from_mapping, to_mapping
+from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.geometry.transforms import invert
-from xmodelkd_ros.labels import ALL_CLASSES, SemanticClass
+from xmodelkd_ros.labels import ALL_CLASSES, POINT_CLASSES, SemanticClass
 from xmodelkd_ros.messages.cameras import camera_info_message
 from xmodelkd_ros.messages.clouds import cloud_message
 from xmodelkd_ros.messages.images import image_message
 from xmodelkd_ros.messages.stamps import header_message
 from xmodelkd_ros.messages.transforms import transform_message
+from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
 from xmodelkd_ros.networks.espnetv2 import EspNetV2
 from xmodelkd_ros.networks.espnetv2_weights import save_espnetv2
+from xmodelkd_ros.networks.point_network import PointNetwork
+from xmodelkd_ros.training.point.training import range_view
 
 START = 1_700_000_000_000_000_000
 STEP = 100_000_000
@@ -33,6 +38,18 @@ def write_teacher(path, classes=ALL_CLASSES[1:], seed=3):
     network = EspNetV2(SMALL_TEACHER, len(classes)).eval()
     save_espnetv2(path, network, classes, {})
     return f'espnetv2:{path}'
+
+
+def write_start(path, seed=3):
+    """Write a point network with random weights that `STUDENT` can start from."""
+    torch.manual_seed(seed)
+    config = from_mapping(DistillConfig, STUDENT)
+    view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
+    network = PointNetwork(config.network, len(POINT_CLASSES))
+    save_checkpoint(path, Checkpoint(
+        'point', to_mapping(config.network), to_mapping(view), POINT_CLASSES, {},
+        network.state_dict()))
+    return path
 
 
 def strange_classes():

@@ -10,16 +10,25 @@ import sys
 
 import numpy as np
 import pytest
-from small_distillation import settings, strange_classes, STUDENT, write_drive, write_teacher
+from small_distillation import (
+    settings,
+    strange_classes,
+    STUDENT,
+    write_drive,
+    write_start,
+    write_teacher,
+)
 from small_world import cloud
 from xmodelkd_ros.bags.folders import find_bags
 from xmodelkd_ros.bags.label_files import LabelFolder
 from xmodelkd_ros.cli.distil import main
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation import pipeline as pipeline_module
+from xmodelkd_ros.distillation.cache import CachedDistillationDrive
 from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
 from xmodelkd_ros.distillation.progress import Cancelled
+from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
 from xmodelkd_ros.distillation.student.sensor import measure_fit
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
@@ -123,7 +132,38 @@ def test_bags_without_images_are_learned_from_beside_those_with(folder, teacher,
     make(folder, teacher, **{key: [str(more)]}).run()
     kept = load_checkpoint(folder / 'out' / 'student.safetensors', 'point').training
     assert kept['labelled_sweeps'] == (3 if key == 'simulated' else 0)
-    assert kept['labelled_sweeps'] + kept['unlabelled_sweeps'] == 6
+    assert kept['labelled_sweeps'] + kept['guessed_sweeps'] == 6
+
+
+@pytest.mark.parametrize('mode', ['none', 'xmodelkd'])
+def test_what_is_learned_are_labels_guessed_with_the_start(folder, teacher, mode):
+    start = write_start(folder / 'start.safetensors')
+    found = make(
+        folder, teacher, start=str(start), student={**STUDENT, 'mode': mode},
+        guessing={'student_floor': 0.0, 'voxels': [0.3]})
+    found.run(STAGES[:2])
+    out = folder / 'out'
+    (manifest,) = (out / 'cache').glob('drive*/manifest.json')
+    expected = list(guess_labels(
+        CachedDistillationDrive(manifest.parent), PointSegmenter(out / 'start.safetensors', 'cpu'),
+        GuessConfig(student_floor=0.0, voxels=(0.3,))))
+    files = sorted((out / 'guesses' / '000').glob('*.label'))
+    for file, label in zip(files, expected, strict=True):
+        np.testing.assert_array_equal(np.fromfile(file, '<u4'), label)
+        assert len(set(label.tolist()) - {0}) > 1
+    kept = load_checkpoint(out / 'train' / 'student.safetensors', 'point').training
+    assert [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')] == [3, 0, 0]
+
+
+def test_true_labels_of_some_sweeps_are_learned_beside_the_views_of_the_others(folder, teacher):
+    write_drive(folder / 'drive_true', labelled=True)
+    make(
+        folder, teacher, bags=[str(folder / 'drive_true')],
+        student={**STUDENT, 'fraction': 0.34}).run(STAGES[:2])
+    out = folder / 'out'
+    assert not (out / 'guesses').exists()
+    kept = load_checkpoint(out / 'train' / 'student.safetensors', 'point').training
+    assert [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')] == [0, 1, 2]
 
 
 def test_another_sensor_is_noticed(folder, teacher, caplog):

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from student_scoring import score_student
 import torch
 from torch.utils.data import DataLoader
 from xmodelkd_ros.config import from_mapping
@@ -31,7 +32,6 @@ from xmodelkd_ros.distillation.student.labelled_drives import (
 )
 from xmodelkd_ros.distillation.student.module import DistillationModule
 from xmodelkd_ros.distillation.student.samples import SampleMaker
-from xmodelkd_ros.distillation.student.scoring import score_student
 from xmodelkd_ros.distillation.student.training import distil
 from xmodelkd_ros.errors import ConfigurationError, MessageError, MissingDependencyError
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
@@ -212,18 +212,6 @@ def test_fine_tuning_starts_from_what_was_distilled(distilled, tmp_path, mode):
              and not torch.equal(before[n], after[n])]
     assert not moved  # at a rate of 0 only running statistics change
     assert load_checkpoint(path, 'point').training['labelled_sweeps'] == 2
-
-
-def test_a_student_labels_what_no_camera_saw(distilled, tmp_path):
-    data = dataset([], places(8))
-    data.labeller = PointSegmenter(distilled[0])
-    sample = data.at(0)
-    unseen = torch.ones(len(sample.cell), dtype=torch.bool).index_fill(0, sample.views.point, 0)
-    assert (sample.guess[unseen] >= 0).all()
-    path = distil(
-        [MadeDrive(0, seen=False)], [MadeDrive(2, 1)], tmp_path,
-        config(labeller=str(distilled[0]), start=str(distilled[0])))
-    assert path.is_file()
 
 
 def test_lidar_drives_and_labels_beside_a_drive(tmp_path):

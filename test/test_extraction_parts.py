@@ -19,7 +19,8 @@ from xmodelkd_ros.distillation.extraction.trajectory import (
     Trajectory,
 )
 from xmodelkd_ros.distillation.records import DistillationFrame, PointViews
-from xmodelkd_ros.distillation.student.carrying import carry, CarryConfig, labels_from_votes
+from xmodelkd_ros.distillation.student import carrying
+from xmodelkd_ros.distillation.student.carrying import labels_from_votes, read_votes, vote_maps
 from xmodelkd_ros.distillation.teachers.network_teacher import TeacherOutput
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.geometry.transforms import invert, transform_points
@@ -89,16 +90,16 @@ def carry_slowly(frames, sizes):
         yield found
 
 
-@pytest.mark.parametrize('sizes', [(0.3,), (0.1, 0.5)])
-def test_labels_are_carried_as_point_by_point(sizes):
+@pytest.mark.parametrize(('sizes', 'apart'), [((0.3,), 64), ((0.1, 0.5), 64), ((0.1, 0.5), 2)])
+def test_labels_are_carried_as_point_by_point(sizes, apart, monkeypatch):
+    monkeypatch.setattr(carrying, '_APART', apart)
     rng = np.random.default_rng(1)
     frames = Frames([
         made_frame(rng, 0.0), made_frame(rng, 0.7), made_frame(rng, 1.1, moving=False),
         made_frame(rng, pose=False), made_frame(rng, 0.3, segment=1)])
-    carried = 0
-    for frame, found, votes in zip(
-            frames, carry(frames, CarryConfig(sizes)), carry_slowly(frames, sizes), strict=True):
-        label, confidence = found
+    carried, maps = 0, vote_maps(frames, sizes)
+    for frame, votes in zip(frames, carry_slowly(frames, sizes), strict=True):
+        label, confidence = labels_from_votes(read_votes(frame, maps))
         total = votes.sum(1)
         share = np.divide(votes.max(1), total, out=np.zeros_like(total), where=total > 0)
         assert np.allclose(confidence, share, atol=2e-3)

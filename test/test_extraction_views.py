@@ -12,7 +12,12 @@ from xmodelkd_ros.distillation.extraction.config import ExtractionConfig
 from xmodelkd_ros.distillation.extraction.extraction import extract
 from xmodelkd_ros.distillation.extraction.quality import measure_drive, read_report
 from xmodelkd_ros.distillation.extraction.trajectory import pose_between
-from xmodelkd_ros.distillation.student.carrying import carry, own_labels
+from xmodelkd_ros.distillation.student.carrying import (
+    labels_from_votes,
+    own_labels,
+    read_votes,
+    vote_maps,
+)
 from xmodelkd_ros.geometry.transforms import invert, transform_points
 from xmodelkd_ros.simulation.mounting import base_from_camera, BASE_FROM_LIDAR
 
@@ -140,9 +145,10 @@ def test_depth_and_delay_are_those_of_the_picture(drive):
 
 
 def test_carried_labels_reach_points_that_no_camera_sees(drive):
-    figures = []
-    for index, (label, confidence) in enumerate(carry(drive)):
+    figures, maps = [], vote_maps(drive, (0.2, 0.5))
+    for index in range(len(drive)):
         frame = drive.frame(index)
+        label, confidence = labels_from_votes(read_votes(frame, maps))
         own, truth = own_labels(frame)[0], frame.cloud.label
         assert ((label > 0) == (confidence > 0)).all()
         known = (truth > 0) & (label > 0)

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from tracklets import read_tracklets
 from xmodelkd_ros.errors import BagError
-from xmodelkd_ros.evaluation.tracklets import read_tracklets
 from xmodelkd_ros.geometry.boxes import box_corners, box_poses, points_in_boxes
 from xmodelkd_ros.geometry.cameras import Camera
 from xmodelkd_ros.geometry.occlusion import OcclusionConfig

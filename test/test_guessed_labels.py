@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 
 from distillation_drives import made_cloud, made_views, MadeDrive
+from head_training import HeadConfig, train_head
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from student_averaging import average_students
 import torch
 from xmodelkd_ros.config import to_mapping
 from xmodelkd_ros.distillation.records import DistillationFrame
-from xmodelkd_ros.distillation.student.adaptation import adapt_student, average_students
+from xmodelkd_ros.distillation.student.adaptation import adapt_student
 from xmodelkd_ros.distillation.student.carrying import own_labels
 from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig, settle
-from xmodelkd_ros.distillation.student.head_training import HeadConfig, train_head
 from xmodelkd_ros.errors import CheckpointError, ConfigurationError
 from xmodelkd_ros.evaluation.street_classes import STREET_FROM_ID
 from xmodelkd_ros.inference.point_segmenter import PointSegmenter
@@ -80,7 +81,7 @@ class TurningDrive(MadeDrive):
 
 
 def test_carrying_adds_labels_and_a_student_adds_more(student):
-    own = GuessConfig(carried=False)
+    own = GuessConfig(voxels=())
     bold = dataclasses.replace(own, student_floor=0.0)
 
     def known(drive, teacher, config):
@@ -103,7 +104,7 @@ def test_of_a_point_that_is_seen_the_own_instant_is_believed():
             return dataclasses.replace(frame, views=dataclasses.replace(frame.views, names=names))
 
     drive = Later(5)
-    config = GuessConfig(carried=False, floor=0.0)
+    config = GuessConfig(voxels=(), floor=0.0)
     frame = drive.frame(0)
     (label, *_) = guess_labels(drive, None, config)
     own = frame.views.view == 0

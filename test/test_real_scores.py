@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-import numpy as np
-import pytest
-from xmodelkd_ros.bags.kitti_calibration import (
-    read_calibration,
-    rectified0_from_lidar,
-    rectified_camera,
-)
-from xmodelkd_ros.bags.sensor_files import read_picture, read_sweep
-from xmodelkd_ros.errors import BagError
-from xmodelkd_ros.evaluation.box_truth import (
+from box_truth import (
     BOX_CLASSES,
     box_truth,
     BoxScores,
@@ -22,7 +11,18 @@ from xmodelkd_ros.evaluation.box_truth import (
     PERSON,
     VEHICLE,
 )
-from xmodelkd_ros.evaluation.object_labels import read_object_labels
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+from object_labels import read_object_labels
+import pytest
+from xmodelkd_ros.bags.kitti_calibration import (
+    read_calibration,
+    rectified0_from_lidar,
+    rectified_camera,
+)
+from xmodelkd_ros.bags.sensor_files import read_picture, read_sweep
+from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.evaluation.street_classes import STREET_CLASSES, STREET_FROM_ID, StreetScores
 from xmodelkd_ros.geometry.occlusion import OcclusionConfig
 from xmodelkd_ros.geometry.pairing import Pairing

@@ -8,6 +8,7 @@ teacher.safetensors  statistics of the adapted teacher
 start.safetensors  train: the checkpoint to start from, adapted to the sweeps
 cache/     extract: what the teacher says, a folder per drive
 quality.txt  extract: the figures of each drive
+guesses/   train: guessed labels, a folder per drive
 train/     train: log, checkpoints, student.safetensors, and fused.safetensors
 finetune/  finetune: the same, where there are labelled bags
 scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
@@ -38,10 +39,11 @@ from .ranks import Ranks
 from .records import FrameSource
 from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
+from .student.guessing import guess_drive
 from .student.judging import judge
 from .student.labelled_drives import LidarDrive, with_labels
 from .student.sensor import warn_of_misfits
-from .student.students import FUSED, runs_alone, STUDENT
+from .student.students import FUSED, make_image, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
 from .teachers.classes import load_class_map
@@ -50,6 +52,7 @@ from .teachers.teacher import make_teacher
 from ..config import to_mapping
 from ..errors import BagError, ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
+from ..inference.point_segmenter import PointSegmenter
 from ..labels import TRUE_POINTS
 from ..training.cache import cached_drives
 from ..training.point.training import range_view
@@ -169,20 +172,29 @@ class Pipeline:
             self.out / 'teacher.safetensors', config.extraction)
 
     def _train(self, watch: Callable[[int, int], None]) -> None:
-        config = self.config
-        caches = self._caches(self.bags)
-        others = self._lidar_drives([*config.simulated, *config.sweeps], caches[0].feature_size)
-        drives: list[FrameSource] = [*caches, *others]
+        config, caches = self.config, self._caches(self.bags)
+        sweeps, simulated = (
+            self._lidar_drives(bags, caches[0].feature_size)
+            for bags in (config.sweeps, config.simulated))
         start = self._adapted_start()
+        drives: list[FrameSource] = [*caches, *sweeps]
+        guessed = config.student.mode != 'l2' and not config.student.fraction
+        if guessed:
+            helper = PointSegmenter(start, config.device) if start else None
+            drives = [
+                guess_drive(
+                    drive, self.out / 'guesses' / f'{number:03d}', helper, config.guessing,
+                    lambda: watch(0, 1))
+                for number, drive in enumerate(drives)
+            ]
         student = dataclasses.replace(
             config.student, start=config.student.start or start,
-            labeller=config.student.labeller or start,
-            fraction=1.0 if config.simulated else config.student.fraction)
-        teacher = self._teacher()
+            fraction=1.0 if guessed or simulated else config.student.fraction)
+        image = make_image(self._teacher(), caches)
         self._ranks.tell('train', True)
         distil(
-            drives, self._caches(self.validation), self.out / 'train', student, True, watch,
-            teacher)
+            [*drives, *simulated], self._caches(self.validation), self.out / 'train', student,
+            True, watch, image)
 
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""

@@ -6,6 +6,7 @@ import dataclasses
 
 from .extraction.config import ExtractionConfig
 from .student.config import DistillConfig
+from .student.guessing import GuessConfig
 from ..config import setting
 from ..labels import TRUE_POINTS
 from ..training.run_config import RunConfig
@@ -70,7 +71,7 @@ class PipelineConfig:
         '0 for none', low=0, high=1)
     adaptation_pictures: int = setting(32, 'pictures that are looked at for that', low=1)
     start: str = setting(
-        '', 'checkpoint that the student starts from and that labels what no camera saw; empty '
+        '', 'checkpoint that the student starts from and that helps to guess labels; empty '
         'for the shipped one, none for random weights')
     student_adaptation: float = setting(
         0.7, "share of the sweeps' own statistics in the batch norms of that checkpoint, 0 for "
@@ -78,6 +79,9 @@ class PipelineConfig:
     device: str = setting('auto', 'of all but the training: cpu, cuda, cuda:<n> or auto')
     processes: int = setting(1, 'processes that extract at the same time', low=1, high=256)
     extraction: ExtractionConfig = setting(ExtractionConfig(), 'what is extracted')
+    guessing: GuessConfig = setting(
+        GuessConfig(), 'who is believed when labels are guessed, which they are where '
+        '`student.fraction` is 0, but for mode l2')
     student: StudentConfig = setting(StudentConfig(), 'how the student learns from the images')
     finetuning: FineTuningConfig = setting(
         FineTuningConfig(), 'how it learns from the labels after that')

@@ -9,26 +9,19 @@ points are. Points that move neither vote there nor read there; they keep their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
 
 from ..records import CLASS_COUNT, DistillationFrame, FrameSource
-from ...config import setting
 from ...geometry.transforms import transform_points
 
 _BITS = 20
 """Of a voxel's number along each axis: 2^20 voxels of 0.1 m are 105 km."""
 
-
-@dataclasses.dataclass(frozen=True)
-class CarryConfig:
-    """How labels are gathered and read back."""
-
-    voxels: tuple[float, ...] = setting(
-        (0.2, 0.5), 'Sizes of the voxels; a point takes the first of these that has votes.',
-        unit='m', low=0.01, high=100.0)
+_APART = 64
+"""Maps of single frames that are held before they are merged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,49 +49,29 @@ class VoteMap:
         return np.where((self.key[place] == key)[:, None], self.votes[place], np.float32(0))
 
 
-def carry(
-    drive: FrameSource, config: CarryConfig = CarryConfig()
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """
-    Yield the labels of each frame of a drive: what the teacher says from anywhere.
-
-    Parameters
-    ----------
-    drive
-        Frames; each is asked for twice. A frame without a pose has its own votes only.
-    config
-        The voxels.
-
-    Yields
-    ------
-    label : np.ndarray
-        (N,) uint16 class ids, 0 where there is no vote.
-    confidence : np.ndarray
-        (N,) float32 in 0..1: the teacher's mean probability of that class.
-
-    """
-    maps = vote_maps(drive, config)
-    for index in range(len(drive)):
-        yield labels_from_votes(read_votes(drive.frame(index), maps))
-
-
 def own_labels(frame: DistillationFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return label (N,) uint16 and confidence (N,) float32 by the votes of the own views."""
     return labels_from_votes(frame.probability)
 
 
-def vote_maps(drive: FrameSource, config: CarryConfig) -> dict[float, VoteMap]:
-    """Gather the votes of all points at rest of a drive, by size of the voxels, m."""
-    parts: dict[float, list[VoteMap]] = {size: [] for size in config.voxels}
+def vote_maps(drive: FrameSource, voxels: Sequence[float]) -> dict[float, VoteMap]:
+    """
+    Gather the votes of all points at rest of a drive, by the size of the voxels, m.
+
+    Frames without a pose have no part in them.
+    """
+    parts: dict[float, list[VoteMap]] = {size: [] for size in voxels}
     for index in range(len(drive)):
         frame = drive.frame(index)
         if frame.fixed_from_lidar is None:
             continue
         votes = frame.probability
         at_rest = votes.any(1) & _is_static(frame)
-        for size in config.voxels:
+        for size in voxels:
             key = voxel_keys(frame, size)[at_rest]
             parts[size].append(_gathered(key, votes[at_rest]))
+            if len(parts[size]) == _APART:  # a long drive's would fill the memory
+                parts[size] = [_merged(parts[size])]
     return {size: _merged(found) for size, found in parts.items()}
 
 

@@ -61,8 +61,6 @@ class DistillConfig:
     fraction: float = setting(
         0.0, 'Share of the sweeps whose true labels are used.', low=0, high=1)
     start: str = setting('', 'Checkpoint to start from, empty for random weights.')
-    labeller: str = setting(
-        '', 'Checkpoint that labels what no camera saw (self-training), empty for none.')
     validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
     rate: float = setting(4e-3, 'Peak learning rate.', low=0)
     decay: float = setting(0.02, 'Weight decay.', low=0)

@@ -19,7 +19,6 @@ from torch.utils.data import Dataset, get_worker_info, IterableDataset
 from .batches import collate, DistillationBatch
 from .samples import SampleMaker
 from ..records import FrameSource
-from ...inference.point_segmenter import PointSegmenter
 
 _SHARED = 8
 """Where a slot's share would hold fewer sweeps than this, every slot takes all of them."""
@@ -66,8 +65,6 @@ class DistillationDataset(IterableDataset[DistillationBatch]):
         Returns the step at which an iteration starts.
     rank, ranks
         This process and how many there are.
-    labeller
-        Labels the points that no view tells of.
 
     """
 
@@ -83,14 +80,12 @@ class DistillationDataset(IterableDataset[DistillationBatch]):
         present: Callable[[], int],
         rank: int = 0,
         ranks: int = 1,
-        labeller: PointSegmenter | None = None,
     ) -> None:
         if not others:
             labelled_slots = batch
         elif not labelled:
             labelled_slots = 0
         self.make, self.steps, self.seed, self.present = make, steps, seed, present
-        self.labeller = labeller
         self.slots = range(rank * batch, (rank + 1) * batch)
         kinds = [slot % batch < labelled_slots for slot in range(ranks * batch)]
         self.shares = {
@@ -117,12 +112,8 @@ class DistillationDataset(IterableDataset[DistillationBatch]):
 
     def _sample(self, step: int, slot: int) -> DistillationBatch:
         place = self.place(step, slot)
-        frame = place.drive.frame(place.index)
-        labels = None
-        if self.labeller is not None:
-            labels = self.labeller(frame.cloud.points, frame.cloud.intensity)
         rng = np.random.default_rng((self.seed, step, slot))
-        return self.make(frame, place.labelled, rng, labels)
+        return self.make(place.drive.frame(place.index), place.labelled, rng)
 
     def place(self, step: int, slot: int) -> Place:
         """Return the sweep of a slot in a step."""

@@ -10,18 +10,21 @@ edges, where the student knows the shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
+from pathlib import Path
 import re
 
 import numpy as np
 
-from .carrying import CarryConfig, labels_from_votes, read_votes, vote_maps
+from .carrying import labels_from_votes, read_votes, vote_maps
+from .labelled_drives import AnnotatedDrive
 from ..records import DistillationFrame, FrameSource
+from ...bags.label_files import LabelFolder
 from ...config import setting
 from ...evaluation.street_classes import STREET_FROM_ID
 from ...inference.point_segmenter import PointSegmenter
-from ...labels import IS_THING, SKY
+from ...labels import IS_THING, POINT_CLASSES, SKY
 from ...records import PointLabels
 
 _OTHER_INSTANT = re.compile(r'[+-]\d+$')
@@ -37,8 +40,42 @@ class GuessConfig:
         0.8, 'the same where the student says something else', low=0, high=1)
     student_floor: float = setting(
         0.7, 'confidence from which the student is believed', low=0, high=1)
-    carried: bool = setting(True, 'whether votes are carried along the poses')
-    carry: CarryConfig = setting(CarryConfig(), 'how')
+    voxels: tuple[float, ...] = setting(
+        (0.2, 0.5), 'sizes of the voxels by which votes are carried along the poses: a point '
+        'takes the first that has votes; none for no carrying', unit='m', low=0.01, high=100.0)
+
+
+class GuessedDrive(AnnotatedDrive):
+    """A drive whose labels were guessed: nobody may take them for true ones."""
+
+    guessed = True
+
+
+def guess_drive(
+    drive: FrameSource, folder: Path, student: PointSegmenter | None,
+    config: GuessConfig = GuessConfig(), watch: Callable[[], None] = lambda: None,
+) -> GuessedDrive:
+    """
+    Return a drive with guessed labels instead of its own.
+
+    Parameters
+    ----------
+    drive, student, config
+        As `guess_labels` takes them.
+    folder
+        For the guesses, as label files named by number; those of an earlier call are taken.
+    watch
+        Called after each sweep; what it raises ends the work.
+
+    """
+    done = folder / 'done'
+    if not done.is_file():
+        files = LabelFolder(folder, POINT_CLASSES, 'own', student.sha256 if student else '')
+        for index, label in enumerate(guess_labels(drive, student, config)):
+            files.write(f'{index:06d}', label)
+            watch()
+        done.touch()
+    return GuessedDrive(drive, folder, np.arange(65536, dtype=np.int32))
 
 
 def guess_labels(
@@ -62,7 +99,7 @@ def guess_labels(
         (N,) uint16 class ids, 0 where nobody is sure.
 
     """
-    maps = vote_maps(drive, config.carry) if config.carried else {}
+    maps = vote_maps(drive, config.voxels) if config.voxels else {}
     for index in range(len(drive)):
         frame = drive.frame(index)
         label, confidence = labels_from_votes(_of_own_instant(frame).probability)

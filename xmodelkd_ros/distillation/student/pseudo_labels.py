@@ -1,4 +1,4 @@
-"""Labels from those who may err: image teachers, and students on sweeps that no camera saw."""
+"""Labels from those who may err: image teachers."""
 
 from __future__ import annotations
 

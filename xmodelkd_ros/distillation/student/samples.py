@@ -15,7 +15,6 @@ from ..records import DistillationFrame, PointViews
 from ...labels import channel_table, SemanticClass
 from ...networks.fusion import SAID, Views
 from ...networks.point_projection import RangeProjection, RangeViewConfig
-from ...records import PointLabels
 from ...training.point.augmentation import augment, PointAugmentation
 from ...training.point.losses import IGNORED
 
@@ -55,11 +54,7 @@ class SampleMaker:
         self._target_of_id = channel_table(classes, IGNORED)
 
     def __call__(
-        self,
-        frame: DistillationFrame,
-        labelled: bool,
-        rng: np.random.Generator,
-        labels: PointLabels | None = None,
+        self, frame: DistillationFrame, labelled: bool, rng: np.random.Generator
     ) -> DistillationBatch:
         """
         Make a sample of one sweep.
@@ -72,8 +67,6 @@ class SampleMaker:
             Whether its true labels may be seen.
         rng
             Source of randomness.
-        labels
-            What a student says, for the points of which no view says anything.
 
         """
         cloud = frame.cloud
@@ -89,12 +82,11 @@ class SampleMaker:
         label = cloud.label if labelled else None
         views = frame.views if self.views else no_views((), 0, False)
         index = self._drawn(
-            np.flatnonzero(seen.inside.numpy()), self._known(frame, label, labels)[kept], rng)
+            np.flatnonzero(seen.inside.numpy()), self._known(frame, label)[kept], rng)
         kept, rows = kept[index], torch.from_numpy(index)
         views = select_views(views, kept, len(cloud.points))
         target, guess, sure = self.targets(
-            len(kept), views, None if label is None else label[kept],
-            None if labels is None else PointLabels(labels.label[kept], labels.confidence[kept]))
+            len(kept), views, None if label is None else label[kept])
         return DistillationBatch(
             seen.image[None], seen.cell[rows], seen.features.index_select(1, rows),
             torch.from_numpy(points[index]), torch.zeros(len(index), dtype=torch.int64),
@@ -102,8 +94,7 @@ class SampleMaker:
             as_tensors(views))
 
     def targets(
-        self, count: int, views: PointViews, label: np.ndarray | None,
-        labels: PointLabels | None = None,
+        self, count: int, views: PointViews, label: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
         Return true classes, guessed classes, and how much these are trusted, (count,) each.
@@ -116,25 +107,17 @@ class SampleMaker:
             Of these points.
         label
             (count,) true class ids, or None.
-        labels
-            What a student says.
 
         """
         guess, confidence = vote(views, count, self.classes)
-        if labels is not None:
-            silent = guess < 0
-            guess = np.where(silent, self._target_of_id[labels.label], guess)
-            confidence = np.where(silent, labels.confidence, confidence)
         target = np.full(count, IGNORED, np.int64)
         if label is not None:
             target = self._target_of_id[label]
         return target, guess, trust(confidence, self.floor)
 
-    def _known(
-        self, frame: DistillationFrame, label: np.ndarray | None, labels: PointLabels | None
-    ) -> np.ndarray:
+    def _known(self, frame: DistillationFrame, label: np.ndarray | None) -> np.ndarray:
         """Return of which points something is known."""
-        known = np.full(len(frame.cloud.points), labels is not None)
+        known = np.zeros(len(frame.cloud.points), bool)
         if self.views:
             known[frame.views.point] = True
         return known if label is None else known | (self._target_of_id[label] >= 0)

@@ -17,13 +17,12 @@ from .dataset import CheckedSweeps, DistillationDataset, Place
 from .labelled_drives import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
-from .students import load_start, make_image, save_student, STUDENT
+from .students import load_start, save_student, STUDENT
 from ..records import FrameSource
-from ..teachers.network_teacher import NetworkTeacher
 from ...config import to_mapping
 from ...errors import ConfigurationError
 from ...evaluation.run_file import check_run, RUN_FILE
-from ...inference.point_segmenter import PointSegmenter
+from ...inference.image_features import ImageFeatures
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
 from ...training.point.training import range_view
@@ -40,7 +39,7 @@ def distil(
     config: DistillConfig,
     resume: bool = False,
     watch: Watch | None = None,
-    teacher: NetworkTeacher | None = None,
+    image: ImageFeatures | None = None,
 ) -> Path:
     """
     Train a student of the LiDAR alone, and in mode xmodelkd its fusion encoder.
@@ -60,8 +59,8 @@ def distil(
         Go on from where the last run in `out` stopped, if it came so far.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
-    teacher
-        Who looked at the drives, to be put into the fused model if it is small enough.
+    image
+        Image networks of who looked at the drives, to be put into the fused model.
 
     Returns
     -------
@@ -86,11 +85,9 @@ def distil(
     width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
     module = DistillationModule(config, POINT_CLASSES, weight, width)
     load_start(module.student, config.start)
-    image = make_image(teacher, drives)
-    labeller = PointSegmenter(config.labeller) if config.labeller else None
     samples = DistillationDataset(
         labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
-        lambda: module.global_step, *rank_of(config.run), labeller)
+        lambda: module.global_step, *rank_of(config.run))
     held = CheckedSweeps(
         validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
 
@@ -155,13 +152,15 @@ def _summary(
     config: DistillConfig,
 ) -> dict[str, Any]:
     scores = module.trainer.callback_metrics
+    guessed = sum(getattr(place.drive, 'guessed', False) for place in labelled)
     return {
         'steps': module.global_step,
-        'labelled_sweeps': len(labelled),
+        'labelled_sweeps': len(labelled) - guessed,
+        'guessed_sweeps': guessed,
         'unlabelled_sweeps': len(others),
         **{f'validation_{name}': round(float(scores[name]), 2)
            for name in ('miou', 'miou_fused') if name in scores},
         # A checkpoint is given away: it names files, not where they lay.
         'configuration': to_mapping(config) | {
-            name: Path(getattr(config, name)).name for name in ('start', 'labeller', 'lidar')},
+            name: Path(getattr(config, name)).name for name in ('start', 'lidar')},
     }

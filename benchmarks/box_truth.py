@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-
-from .segmentation import ConfusionMatrix
-from ..geometry.boxes import points_in_boxes
-from ..geometry.pairing import Pairing
-from ..labels import ID_BY_NAME, SemanticClass
-from ..records import Boxes
+from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
+from xmodelkd_ros.geometry.boxes import points_in_boxes
+from xmodelkd_ros.geometry.pairing import Pairing
+from xmodelkd_ros.labels import ID_BY_NAME, SemanticClass
+from xmodelkd_ros.records import Boxes
 
 VEHICLES = tuple(ID_BY_NAME[name] for name in ('car', 'truck', 'bus'))
 PEOPLE = tuple(ID_BY_NAME[name] for name in ('person', 'rider', 'bicycle'))

@@ -7,10 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-
-from ..errors import BagError
-from ..labels import ID_BY_NAME
-from ..records import Boxes
+from xmodelkd_ros.errors import BagError
+from xmodelkd_ros.labels import ID_BY_NAME
+from xmodelkd_ros.records import Boxes
 
 CLASS_NAMES = {
     'Car': 'car', 'Van': 'car', 'Truck': 'truck', 'Tram': 'bus', 'Pedestrian': 'person',

@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-
-from .looks import open_student, project_cloud
-from ..records import FrameSource
-from ...config import setting, to_mapping
-from ...errors import ConfigurationError
-from ...inference.devices import autocast
-from ...labels import channel_table, SemanticClass
-from ...networks.checkpoint import halves, save_checkpoint
-from ...networks.point_network import PointNetwork
-from ...networks.point_projection import RangeProjection
-from ...records import Cloud
-from ...training.point.losses import IGNORED, point_loss
+from xmodelkd_ros.config import setting, to_mapping
+from xmodelkd_ros.distillation.records import FrameSource
+from xmodelkd_ros.distillation.student.looks import open_student, project_cloud
+from xmodelkd_ros.errors import ConfigurationError
+from xmodelkd_ros.inference.devices import autocast
+from xmodelkd_ros.labels import channel_table, SemanticClass
+from xmodelkd_ros.networks.checkpoint import halves, save_checkpoint
+from xmodelkd_ros.networks.point_network import PointNetwork
+from xmodelkd_ros.networks.point_projection import RangeProjection
+from xmodelkd_ros.records import Cloud
+from xmodelkd_ros.training.point.losses import IGNORED, point_loss
 
 
 @dataclasses.dataclass(frozen=True)

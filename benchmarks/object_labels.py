@@ -6,12 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-
-from .tracklets import CLASS_NAMES
-from ..errors import BagError
-from ..geometry.transforms import invert, transform_points
-from ..labels import ID_BY_NAME
-from ..records import Boxes
+from tracklets import CLASS_NAMES
+from xmodelkd_ros.errors import BagError
+from xmodelkd_ros.geometry.transforms import invert, transform_points
+from xmodelkd_ros.labels import ID_BY_NAME
+from xmodelkd_ros.records import Boxes
 
 _NUMBERS = 14
 

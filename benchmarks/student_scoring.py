@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from tqdm import tqdm
-
-from .dataset import CheckedSweeps
-from .samples import SampleMaker
-from .students import load_student
-from ..records import FrameSource
-from ...evaluation.segmentation import ConfusionMatrix
-from ...inference.devices import autocast, select_device
+from xmodelkd_ros.distillation.records import FrameSource
+from xmodelkd_ros.distillation.student.dataset import CheckedSweeps
+from xmodelkd_ros.distillation.student.samples import SampleMaker
+from xmodelkd_ros.distillation.student.students import load_student
+from xmodelkd_ros.evaluation.segmentation import ConfusionMatrix
+from xmodelkd_ros.inference.devices import autocast, select_device
 
 
 def score_student(
