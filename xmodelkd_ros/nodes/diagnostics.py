@@ -1,6 +1,9 @@
 """
 The node's state of health on /diagnostics, once a second.
 
+It warns of inputs of which nothing has come, of messages that were refused in the last second, and
+of a camera none of whose images was near a cloud in time.
+
 Status 'perception' has these keys (those of a camera and of a stage once for each):
 
 - `state`: of the lifecycle; `device`, `device.memory_mib`, `process.memory_mib`;
@@ -22,7 +25,7 @@ Status 'perception' has these keys (those of a camera and of a stage once for ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 import resource
 import time
@@ -35,6 +38,9 @@ from .logbook import Logbook
 from ..messages.diagnostics import diagnostics_message, status_message
 
 PERIOD = 1.0
+
+Counts = dict[str, dict[str, int]]
+"""Number of messages by input and fate, see `Ledger.counts`."""
 
 
 class Diagnostics:
@@ -63,7 +69,7 @@ class Diagnostics:
     ) -> None:
         self._node, self._logbook, self._describe = node, logbook, describe
         self._sources = ['points', *(f'image.{name}' for name in cameras)]
-        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+        self._before: tuple[float, Counts] = (time.monotonic(), {})
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # ROS time stands still while a bag is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -71,10 +77,11 @@ class Diagnostics:
 
     def _publish(self) -> None:
         counts = {source: self._logbook.ledger.counts(source) for source in self._sources}
-        values = {**self._describe(), **self._noted(), **self._rates(counts)}
+        recent, seconds = self._since_last(counts)
+        values = {**self._describe(), **self._noted(), **rates(recent, seconds)}
         for source, fates in counts.items():
             values.update({f'{source}.{fate}': count for fate, count in fates.items()})
-        level, summary = _judge(counts, values)
+        level, summary = judge(counts, recent, values)
         status = status_message(
             self._node.get_name(), level, summary, values, str(values['device']))
         stamp = self._node.get_clock().now().nanoseconds
@@ -91,24 +98,46 @@ class Diagnostics:
             'process.memory_mib': _resident_memory() / 2**20,
         }
 
-    def _rates(self, counts: dict[str, dict[str, int]]) -> dict[str, float]:
-        """Return rates since the last time, Hz."""
+    def _since_last(self, counts: Counts) -> tuple[Counts, float]:
+        """Return what was counted since the last time, and how long ago that is, s."""
         now = time.monotonic()
-        totals = {f'{source}.rate_hz': fates['received'] for source, fates in counts.items()}
-        totals['output.rate_hz'] = counts['points']['used']
-        (then, before), self._before = self._before, (now, totals)
-        return {key: (total - before.get(key, 0)) / (now - then) for key, total in totals.items()}
+        (then, before), self._before = self._before, (now, counts)
+        recent = {source: {fate: count - before.get(source, {}).get(fate, 0)
+                           for fate, count in fates.items()} for source, fates in counts.items()}
+        return recent, now - then
 
 
-def _judge(counts: dict[str, dict[str, int]], values: dict[str, object]) -> tuple[str, str]:
-    """Return level and summary."""
+def rates(recent: Counts, seconds: float) -> dict[str, float]:
+    """Return how much came in and went out in some seconds, Hz."""
+    came = {f'{source}.rate_hz': fates['received'] for source, fates in recent.items()}
+    came['output.rate_hz'] = recent['points']['used']
+    return {key: count / seconds for key, count in came.items()}
+
+
+def judge(counts: Counts, recent: Counts, values: Mapping[str, object]) -> tuple[str, str]:
+    """
+    Return level and summary.
+
+    Parameters
+    ----------
+    counts, recent
+        Number of messages by input and fate: of all, and of the last second.
+    values
+        `state` of the node and `output.rate_hz`.
+
+    """
     if values['state'] != 'active':
         return 'stale', str(values['state'])
-    bad = {source: fates['refused'] for source, fates in counts.items() if fates['refused']}
+    silent = [source for source, fates in counts.items() if not fates['received']]
+    if silent:
+        return 'warn', f'nothing has come: {", ".join(silent)}'
+    bad = {source: fates['refused'] for source, fates in recent.items() if fates['refused']}
     if bad:
         return 'warn', 'refused: ' + ', '.join(f'{count} {name}' for name, count in bad.items())
-    if not counts['points']['received']:
-        return 'warn', 'no cloud has come'
+    unpaired = [source for source, fates in counts.items()
+                if fates['unmatched'] and not fates['used']]
+    if unpaired:
+        return 'warn', f'none is near a cloud in time: {", ".join(unpaired)}'
     return 'ok', f'{values["output.rate_hz"]:.1f} clouds per second'
 
 
