@@ -31,7 +31,7 @@ ARGUMENTS = {
     'image': ('/{camera}/image', 'topic of the images, for all or as front=/a,left=/b'),
     'camera_info': ('/{camera}/camera_info', 'topic of the calibrations'),
     'transport': ('', 'raw, or compressed for <image>/compressed'),
-    'rectified': ('', 'true if the images are rectified'),
+    'rectified': ('', 'true, or the cameras whose images are rectified, as front,left'),
     'device': ('', 'cpu, cuda or auto'),
     'fixed_frame': ('', 'frame that does not move, as odom'),
     'calibration_file': ('', 'transforms for where TF has none'),
@@ -78,7 +78,9 @@ def start_perception(context):
     remappings = [('~/input/points', values['points'])]
     if cameras:
         parameters['cameras'] = cameras
-    for camera in cameras or cameras_of(values['params_file']):
+    cameras = cameras or cameras_of(values['params_file'])
+    values['rectified'] = true_for(values['rectified'], cameras)
+    for camera in cameras:
         if transport := of_camera(values, 'transport', camera):
             parameters[f'camera.{camera}.transport'] = transport
         if rectified := of_camera(values, 'rectified', camera):
@@ -102,6 +104,12 @@ def cameras_of(path):
     lists = [values.get('ros__parameters', {}).get('cameras') for node, values in content.items()
              if node.strip('/') in ('**', '*', 'perception')]
     return next((names for names in reversed(lists) if names), [])
+
+
+def true_for(value, cameras):
+    """Return names of cameras, as `front,left`, as `front=true,left=true`; else the value."""
+    names = items(value)
+    return ','.join(f'{name}=true' for name in names) if set(names) <= set(cameras) else value
 
 
 def of_camera(values, name, camera):

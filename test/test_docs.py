@@ -12,13 +12,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
+TABLES = README + (ROOT / 'docs' / 'parameters.md').read_text(encoding='utf-8')
 MARKER = re.compile(r'<!-- settings of ([\w.]+):(\w+)(?: as (\S+))? -->\n((?:\|.*\n)+)')
 COMMANDS = re.findall(r"'(\w+)'", re.search(
     r'COMMANDS = \((.*?)\)', (ROOT / 'setup.py').read_text(), re.DOTALL)[1])
 
 
 def table(cls: type, prefix: str) -> str:
-    """Return the README's table of a configuration class."""
+    """Return the table of a configuration class as documents show it."""
     rows = ['| key | default | allowed | meaning |', '|---|---|---|---|']
     for key, field in leaves(cls, prefix):
         value = default_of(field)
@@ -28,15 +29,15 @@ def table(cls: type, prefix: str) -> str:
     return '\n'.join(rows) + '\n'
 
 
-@pytest.mark.parametrize('match', list(MARKER.finditer(README)), ids=lambda m: m[2])
-def test_readme_table_is_that_of_the_class(match):
+@pytest.mark.parametrize('match', list(MARKER.finditer(TABLES)), ids=lambda m: m[2])
+def test_table_is_that_of_the_class(match):
     cls = getattr(importlib.import_module(match[1]), match[2])
     expected = table(cls, match[3] or '')
     assert match[4] == expected, f'the table should be\n{expected}'
 
 
-def test_readme_has_the_tables_of_the_nodes():
-    shown = {match[2] for match in MARKER.finditer(README)}
+def test_there_are_tables_of_the_nodes():
+    shown = {match[2] for match in MARKER.finditer(TABLES)}
     needed = {
         'PerceptionConfig', 'CameraConfig', 'PlayerConfig', 'RecorderConfig', 'SimulationConfig'}
     assert needed <= shown
@@ -79,11 +80,19 @@ def test_files_that_the_readme_links_exist():
     assert links and not missing
 
 
+def test_sections_that_the_readme_links_exist():
+    titles = re.findall(r'^#+ (.*)$', README, re.MULTILINE)
+    anchors = {re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-') for title in titles}
+    links = set(re.findall(r'\]\(#([^)]+)\)', README))
+    assert links and links <= anchors, links - anchors
+
+
 def test_readme_make_targets_exist():
     targets = set(re.findall(r'^(\w+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
     assert set(re.findall(r'`make (\w+)', README)) <= targets
 
 
 def test_documents_name_no_private_paths():
-    for path in [*ROOT.glob('*.md'), *ROOT.glob('models/*.md'), *ROOT.glob('config/*.yaml')]:
+    patterns = '*.md', 'docs/*.md', 'models/*.md', 'config/*.yaml'
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
         assert not re.search(r'/(work|tmp|root|home)/', path.read_text()), path

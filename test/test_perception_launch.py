@@ -185,6 +185,15 @@ def test_cameras_of_the_file_of_parameters_are_connected(tmp_path):
     assert "camera.left.transport = 'odd' is not allowed" in said
 
 
+@pytest.mark.parametrize('value, each', [
+    ('', ['', '']), ('true', ['true', 'true']), ('left', ['', 'true']),
+    ('[front, left]', ['true', 'true']), ('front=true,left=false', ['true', 'false'])])
+def test_cameras_that_are_rectified_are_named_or_each_said(value, each):
+    launch = runpy.run_path(str(FILES[0].with_name('perception.launch.py')))
+    values = {'rectified': launch['true_for'](value, CAMERAS)}
+    assert [launch['of_camera'](values, 'rectified', name) for name in CAMERAS] == each
+
+
 def test_replay_ends_when_perception_cannot_start(folder, models):
     write_bag(folder / 'other')
     said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')

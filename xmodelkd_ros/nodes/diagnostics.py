@@ -1,6 +1,9 @@
 """
 The node's state of health on /diagnostics, once a second.
 
+It warns if in the last second nothing came of an input, a message was refused, or none of a
+camera's images was near a cloud in time.
+
 Status 'perception' has these keys (those of a camera and of a stage once for each):
 
 - `state`: of the lifecycle; `device`, `device.memory_mib`, `process.memory_mib`;
@@ -18,13 +21,11 @@ Status 'perception' has these keys (those of a camera and of a stage once for ea
   labels; `latency_from_stamp.*`: from its stamp, where that is of the node's clock;
 - `tf.failures`: how often TF did not have a transform; `tf.failures.<target> <- <source>`;
 - `time_jumps`: how often time jumped backwards.
-
-Its level is WARN if since the last time an input was silent or a message was refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 import resource
 import time
@@ -39,7 +40,7 @@ from ..messages.diagnostics import diagnostics_message, status_message
 PERIOD = 1.0
 
 Counts = dict[str, dict[str, int]]
-"""Count by input and fate."""
+"""Number of messages by input and fate, see `Ledger.counts`."""
 
 
 class Diagnostics:
@@ -68,21 +69,19 @@ class Diagnostics:
     ) -> None:
         self._node, self._logbook, self._describe = node, logbook, describe
         self._sources = ['points', *(f'image.{name}' for name in cameras)]
-        self._before = time.monotonic(), self._counts()
+        self._before: tuple[float, Counts] = (time.monotonic(), {})
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # ROS time stands still while a bag is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._publish, clock=steady)
 
     def _publish(self) -> None:
-        (then, before), self._before = self._before, (time.monotonic(), self._counts())
-        now, counts = self._before
-        values = {**self._describe(), **self._noted()}
+        counts = {source: self._logbook.ledger.counts(source) for source in self._sources}
+        recent, seconds = self._since_last(counts)
+        values = {**self._describe(), **self._noted(), **rates(recent, seconds)}
         for source, fates in counts.items():
-            values[f'{source}.rate_hz'] = _gain(before, counts, source, 'received') / (now - then)
             values.update({f'{source}.{fate}': count for fate, count in fates.items()})
-        values['output.rate_hz'] = _gain(before, counts, 'points', 'used') / (now - then)
-        level, summary = _judge(before, counts, values)
+        level, summary = judge(recent, values)
         status = status_message(
             self._node.get_name(), level, summary, values, str(values['device']))
         stamp = self._node.get_clock().now().nanoseconds
@@ -99,23 +98,47 @@ class Diagnostics:
             'process.memory_mib': _resident_memory() / 2**20,
         }
 
-    def _counts(self) -> Counts:
-        return {source: self._logbook.ledger.counts(source) for source in self._sources}
+    def _since_last(self, counts: Counts) -> tuple[Counts, float]:
+        """Return what was counted since the last time, and how long ago that is, s."""
+        now = time.monotonic()
+        (then, before), self._before = self._before, (now, counts)
+        recent = {source: {fate: count - before.get(source, {}).get(fate, 0)
+                           for fate, count in fates.items()} for source, fates in counts.items()}
+        return recent, now - then
 
 
-def _gain(before: Counts, now: Counts, source: str, fate: str) -> int:
-    return now[source][fate] - before[source][fate]
+def rates(recent: Counts, seconds: float) -> dict[str, float]:
+    """Return how much came in and went out in some seconds, Hz."""
+    came = {f'{source}.rate_hz': fates['received'] for source, fates in recent.items()}
+    came['output.rate_hz'] = recent['points']['used']
+    return {key: count / seconds for key, count in came.items()}
 
 
-def _judge(before: Counts, now: Counts, values: dict[str, object]) -> tuple[str, str]:
-    """Return level and summary of what there was since the last time."""
+def judge(recent: Counts, values: Mapping[str, object]) -> tuple[str, str]:
+    """
+    Return level and summary.
+
+    Parameters
+    ----------
+    recent
+        Number of messages of the last second by input and fate.
+    values
+        `state` of the node and `output.rate_hz`.
+
+    """
     if values['state'] != 'active':
         return 'stale', str(values['state'])
-    silent = [f'no {name}' for name in now if not _gain(before, now, name, 'received')]
-    refused = [f'{count} {name} refused' for name in now
-               if (count := _gain(before, now, name, 'refused'))]
+    troubles = {
+        'nothing came': [source for source, fates in recent.items() if not fates['received']],
+        'refused': [f'{fates["refused"]} {source}' for source, fates in recent.items()
+                    if fates['refused']],
+        'none is near a cloud in time': [
+            source for source, fates in recent.items()
+            if fates['unmatched'] and not fates['used'] + fates['replaced']],
+    }
+    found = [f'{what}: {", ".join(where)}' for what, where in troubles.items() if where]
     rate = f'{values["output.rate_hz"]:.1f} clouds per second'
-    return 'warn' if silent or refused else 'ok', ', '.join([rate, *silent, *refused])
+    return 'warn' if found else 'ok', '; '.join([rate, *found])
 
 
 def _resident_memory() -> int:
