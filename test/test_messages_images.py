@@ -75,9 +75,12 @@ def test_bayer_red_is_red(encoding, red_row, red_column):
     assert found[..., 1:].max() == 0
 
 
-def test_yuv422_grey_is_grey():
-    uyvy = np.full((4, 6, 2), (128, 126), np.uint8)
-    found = rgb_from_message(raw('yuv422', uyvy))
+@pytest.mark.parametrize(('encoding', 'pair'), [
+    ('yuv422', (128, 126)), ('uyvy', (128, 126)),
+    ('yuv422_yuy2', (126, 128)), ('yuyv', (126, 128)),
+])
+def test_yuv422_grey_is_grey(encoding, pair):
+    found = rgb_from_message(raw(encoding, np.full((4, 6, 2), pair, np.uint8)))
     assert np.ptp(found.reshape(-1, 3), 1).max() <= 1
     assert found.mean() == pytest.approx((126 - 16) * 255 / 219, abs=2)
 

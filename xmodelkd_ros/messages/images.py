@@ -16,7 +16,7 @@ from ..errors import MessageError
 BYTES_PER_PIXEL = {
     'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1,
     'bayer_rggb8': 1, 'bayer_bggr8': 1, 'bayer_gbrg8': 1, 'bayer_grbg8': 1,
-    'yuv422': 2, 'yuv422_yuy2': 2,
+    'yuv422': 2, 'yuv422_yuy2': 2, 'uyvy': 2, 'yuyv': 2,
 }
 """Colour encodings that `rgb_from_message` takes."""
 
