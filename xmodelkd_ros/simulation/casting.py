@@ -81,7 +81,7 @@ class Scene:
 
     @functools.cached_property
     def gaps(self) -> Scene:
-        """What fills the gaps of the things, such as the inside of a wheel, as a scene."""
+        """Return what fills the gaps of the things, such as the inside of a wheel, as a scene."""
         gaps = self._gaps
         return Scene(dataclasses.replace(
             gaps, material=np.full(len(gaps), Material.PLASTIC, np.uint8)
