@@ -23,8 +23,8 @@ class DemoConfig:
 
     out: str = setting('out/demo', 'folder for bags, tables, videos and pictures')
     frames: int = setting(80, 'length of the simulated drive', unit='frames', low=10)
-    seed: int = setting(2001, 'seed of the simulated drive; 2000 and up were not trained on',
-                        low=2000)
+    seed: int = setting(2000, 'seed of the simulated drive; 2000 to 2999 were not trained on',
+                        low=2000, high=2999)
     rate: float = setting(1.0, 'recorded seconds per second', low=0.01, high=10.0)
     kitti: bool = setting(True, 'play KITTI drives, too, where there are any')
 
