@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from stopped_run import check_resumed_equals_whole
 import torch
 from xmodelkd_ros.cli.train import main as train
 from xmodelkd_ros.config import from_mapping
@@ -22,6 +23,7 @@ from xmodelkd_ros.training.point.augmentation import augment, front, PointAugmen
 from xmodelkd_ros.training.point.dataset import collate, PointDataset
 from xmodelkd_ros.training.point.evaluation import evaluate_point
 from xmodelkd_ros.training.point.losses import class_weights, IGNORED, lovasz_softmax, point_loss
+from xmodelkd_ros.training.point.module import PointModule
 from xmodelkd_ros.training.point.training import PointTrainingConfig, range_view, train_point
 from xmodelkd_ros.training.segmentation_module import intersection_over_union
 
@@ -197,10 +199,7 @@ def test_batches_number_their_cells_apart(drives):
 
 def test_samples_follow_the_seed(drives):
     data = PointDataset(drives, range_view('hdl64e'), POINT_CLASSES, PointAugmentation(), 256)
-    torch.manual_seed(5)
-    first, second = data[0], data[0]
-    torch.manual_seed(5)
-    again = data[0]
+    first, again, second = (data.sample(0, np.random.default_rng(seed)) for seed in (5, 5, 6))
     assert torch.equal(first.image, again.image) and not torch.equal(first.image, second.image)
 
 
@@ -231,6 +230,18 @@ def test_a_run_is_resumed(trained, drives, tmp_path):
     train_point(folders[:1], folders[1:], out, config, out / 'cache', resume=True)
     state = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == 4 and state['epoch'] == 1
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_stopped_run_ends_as_if_nothing_had_been(drives, tmp_path, workers, monkeypatch):
+    run = {**SMALL['run'], 'epochs': 2, 'workers': workers}
+    config = from_mapping(PointTrainingConfig, {**SMALL, 'run': run})
+
+    def train(out, resume):
+        folders = [drive.folder for drive in drives]
+        train_point(folders, folders[1:], out, config, tmp_path / 'cache', resume)
+
+    check_resumed_equals_whole(train, PointModule, tmp_path, monkeypatch)
 
 
 def test_faults_are_one_line(drives, tmp_path, capsys):
