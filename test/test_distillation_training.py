@@ -375,12 +375,13 @@ def test_a_stopped_run_goes_on_within_an_epoch(one_thread, tmp_path):
             raise Stop
 
     drives, held = [MadeDrive(0), MadeDrive(1)], [MadeDrive(2, 1)]
-    settings = config(steps=4, fraction=0.25)
+    values = {'fraction': 0.25, 'run': {**SMALL['run'], 'workers': 1}}
+    settings = config(steps=4, **values)
     distil(drives, held, tmp_path / 'whole', settings)
     with pytest.raises(Stop):
         distil(drives, held, tmp_path / 'broken', settings, watch=watch)
     with pytest.raises(ConfigurationError, match='steps = 5 is not allowed: 4, as in '):
-        distil(drives, held, tmp_path / 'broken', config(steps=5, fraction=0.25), resume=True)
+        distil(drives, held, tmp_path / 'broken', config(steps=5, **values), resume=True)
     distil(drives, held, tmp_path / 'broken', settings, resume=True)
     first, second = (
         load_checkpoint(tmp_path / out / 'student.safetensors', 'point').state

@@ -25,6 +25,10 @@ Collate = Callable[[list[Any]], Any]
 class StepLoader(DataLoader[Any]):
     """A loader whose batches are given by the number of the step, which is all of its state."""
 
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        # Lightning may ask for this before it knows the step, and workers would begin at once.
+        yield from super().__iter__()
+
     def state_dict(self) -> dict[str, Any]:
         """Return nothing, which tells Lightning that an epoch can be gone on with."""
         return {}
