@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point.losses import IGNORED
-from .run_config import RunConfig
-from .steps import check_loader, Collate, Draws, rank_of, step_loader, Varied
+from .run_config import rank_of, RunConfig
+from .steps import check_loader, Collate, Draws, step_loader, Varied
 from .trainer import adamw, fit, seed_step
 from ..config import setting, to_mapping
 from ..labels import SemanticClass

@@ -7,7 +7,6 @@ All trainings and their validations deal samples out to the processes of a run h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-import os
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from .run_config import RunConfig
+from .run_config import rank_of, RunConfig
 
 Own = TypeVar('Own')
 Collate = Callable[[list[Any]], Any]
@@ -142,12 +141,6 @@ def _workers(run: RunConfig) -> dict[str, Any]:
     return {
         'num_workers': workers, 'persistent_workers': workers > 0,
         'pin_memory': torch.cuda.is_available()}
-
-
-def rank_of(run: RunConfig) -> tuple[int, int]:
-    """Return which process of a run this is, and how many there are."""
-    rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
-    return int(rank), int(os.environ.get('WORLD_SIZE', run.devices))
 
 
 def gather(own: Own) -> list[Own]:

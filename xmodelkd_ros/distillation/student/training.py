@@ -26,7 +26,8 @@ from ...inference.image_features import ImageFeatures
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
 from ...training.point.training import range_view
-from ...training.steps import check_loader, rank_of, step_loader
+from ...training.run_config import rank_of
+from ...training.steps import check_loader, step_loader
 from ...training.trainer import fit, seed_everything, Watch
 
 _COUNTED = 60

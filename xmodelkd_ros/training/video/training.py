@@ -14,8 +14,8 @@ from .clips import ClipDataset, collate
 from .module import VideoTrainingConfig, VideoTrainingModule
 from .paste import has_truth
 from ..cache import cached_drives, CachedDrive
-from ..run_config import RunConfig
-from ..steps import rank_of, step_loader
+from ..run_config import rank_of, RunConfig
+from ..steps import step_loader
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
 from ...errors import BagError
