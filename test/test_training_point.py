@@ -259,22 +259,20 @@ def test_faults_are_one_line(drives, tmp_path, capsys):
 
 @pytest.mark.timeout(300)
 def test_two_processes_train_together(drives, tmp_path):
-    script = (
-        'import sys; from pathlib import Path; from xmodelkd_ros.config import from_mapping;'
-        'from xmodelkd_ros.training.point.training import *;'
-        f'train_point([{str(drives[0].folder)!r}], [{str(drives[1].folder)!r}],'
-        f'Path({str(tmp_path)!r}), from_mapping(PointTrainingConfig, {SMALL!r}), Path("c"))'
-    )
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    flags = ' '.join((
+        'point --run.devices 2 --run.epochs 1 --run.workers 0 --run.precision 32-true --batch 2',
+        '--network.channels 8 8 8 --network.blocks 1 1 1 --network.head 8 --sector 256',
+        '--points 500 --validate-every 1 --warm-up 1')).split()
     run = subprocess.Popen(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
-         '--no-python', sys.executable, '-c', script],
-        env=environment, start_new_session=True,
-    )
+        [sys.executable, '-m', 'xmodelkd_ros.cli.train', *flags, '--out', str(tmp_path),
+         '--drives', str(drives[0].folder), '--validation', str(drives[1].folder)],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}, text=True,
+        stdout=subprocess.PIPE, start_new_session=True)
     try:
-        assert run.wait(timeout=280) == 0
+        said = run.communicate(timeout=280)[0]
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 0 and said.count('best checkpoint') == 1
     state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == 1
