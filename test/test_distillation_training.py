@@ -20,14 +20,13 @@ import torch
 from torch.utils.data import DataLoader
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.batches import collate
+from xmodelkd_ros.distillation.student.choosing import choose_sweeps, labelled_sweeps
+from xmodelkd_ros.distillation.student.class_maps import read_class_map
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
 from xmodelkd_ros.distillation.student.labelled_drives import (
     AnnotatedDrive,
-    choose_sweeps,
-    labelled_sweeps,
     LidarDrive,
-    read_class_map,
     with_labels,
 )
 from xmodelkd_ros.distillation.student.module import DistillationModule
