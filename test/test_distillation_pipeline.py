@@ -27,7 +27,7 @@ from xmodelkd_ros.distillation import pipeline as pipeline_module
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive
 from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
-from xmodelkd_ros.distillation.progress import Cancelled
+from xmodelkd_ros.distillation.progress import Cancelled, TerminalBar
 from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
 from xmodelkd_ros.distillation.student.sensor import measure_fit
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
@@ -306,6 +306,16 @@ def test_other_settings_do_not_mix_with_what_is_there(folder, teacher):
     make(folder, teacher)
     refused(folder, teacher, ConfigurationError, 'adaptation = 0.25', adaptation=0.25)
     make(folder, teacher, processes=2)
+
+
+def test_a_bar_is_there_for_each_stage_that_has_none_of_its_own(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
+    bar = TerminalBar()
+    for step in ('train', 0, 1), ('guess', 2, 2), ('train', 1, 2):
+        bar(*step)
+    said = capsys.readouterr().err
+    assert 'guess: 100%' in said and '2/2' in said and 'train' not in said
+    assert said.endswith('\n')  # it has ended before the bar of the training comes
 
 
 @pytest.mark.parametrize('key', ['bags', 'out', 'teacher'])
