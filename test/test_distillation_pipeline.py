@@ -221,6 +221,11 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     found = make(folder, teacher, bags=[str(folder / 'bags')])
     assert [path.name for path in found.drives.bags] == ['a']
     assert [path.name for path in found.drives.validation] == ['b']
+    assert not found.drives.judges_by_learned
+    found = make(
+        folder, teacher, bags=[str(folder / 'bags')], labelled=[str(folder / 'bags')],
+        out=str(folder / 'labelled'))
+    assert found.drives.judges_by_learned
 
 
 def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):

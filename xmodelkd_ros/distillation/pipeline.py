@@ -208,7 +208,7 @@ class Pipeline:
         scores = judge(
             self.drives.to_judge(), self._student(), self.out / PICTURES, self.config.device,
             functools.partial(watch, 'evaluate'))
-        if set(self.drives.validation) & set(self.drives.bags):
+        if self.drives.judges_by_learned:
             scores += '\n\nIt learnt from this drive: this says nothing about other places.'
         write_whole(self.out / SCORES, f'{scores}\n'.encode())
 

@@ -71,6 +71,13 @@ class PipelineDrives:
         """Whether there are labelled bags that only the stage finetune learns from."""
         return len(self._beside_views()) < len(self._labelled)
 
+    @property
+    def judges_by_learned(self) -> bool:
+        """Whether a drive to judge by is also one to learn from, with images or labels."""
+        learned = [*self.bags, *(labelled.bag for labelled in self._labelled)]
+        return not {bag.resolve() for bag in learned}.isdisjoint(
+            bag.resolve() for bag in self.validation)
+
     def check(self) -> None:
         """
         Write down which bags were found, or compare them with those that were before.
