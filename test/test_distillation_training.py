@@ -20,7 +20,6 @@ import torch
 from torch.utils.data import DataLoader
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.batches import collate
-from xmodelkd_ros.distillation.student.choosing import choose_sweeps, labelled_sweeps
 from xmodelkd_ros.distillation.student.class_maps import read_class_map
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
@@ -29,6 +28,7 @@ from xmodelkd_ros.distillation.student.labelled_drives import (
     LidarDrive,
     with_labels,
 )
+from xmodelkd_ros.distillation.student.labelled_sweeps import choose_sweeps, labelled_sweeps
 from xmodelkd_ros.distillation.student.labelled_views import LabelledViews
 from xmodelkd_ros.distillation.student.module import DistillationModule
 from xmodelkd_ros.distillation.student.samples import SampleMaker

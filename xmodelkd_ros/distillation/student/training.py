@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .choosing import choose_sweeps, labelled_sweeps
 from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, Place
+from .labelled_sweeps import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
 from .students import load_start, save_student, STUDENT
