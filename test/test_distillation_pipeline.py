@@ -27,7 +27,7 @@ from xmodelkd_ros.distillation import pipeline as pipeline_module
 from xmodelkd_ros.distillation.cache import CachedDistillationDrive
 from xmodelkd_ros.distillation.pipeline import Pipeline, STAGES
 from xmodelkd_ros.distillation.pipeline_config import PipelineConfig
-from xmodelkd_ros.distillation.progress import Cancelled
+from xmodelkd_ros.distillation.progress import Cancelled, TerminalBar
 from xmodelkd_ros.distillation.student.guessing import guess_labels, GuessConfig
 from xmodelkd_ros.distillation.student.sensor import measure_fit
 from xmodelkd_ros.errors import BagError, CacheError, ConfigurationError, XModelKDError
@@ -65,6 +65,9 @@ def test_bags_and_a_teacher_become_a_student_that_labels(folder, teacher):
     assert [stage for stage in STAGES if stage in {step[0] for step in told}] == list(STAGES)
     total = STUDENT['steps'] * STUDENT['run']['epochs']
     assert [step for step in told if step[0] == 'train'][-1] == ('train', total, total)
+    looks = 2 * 3  # to gather votes and to guess, at each sweep
+    assert [step for step in told if step[0] == 'guess'] == [
+        ('guess', number + 1, looks) for number in range(looks)]
     kept = yaml.safe_load((out / 'run.yaml').read_text())
     assert kept['configuration']['bags'] == [str(folder / 'drive')]
     assert 'packages' in kept['environment']
@@ -90,7 +93,7 @@ def test_a_second_start_does_nothing_again(folder, teacher):
     assert (folder / 'out' / 'student.safetensors').stat().st_mtime_ns == student
 
 
-@pytest.mark.parametrize('stage', ['extract', 'train', 'evaluate'])
+@pytest.mark.parametrize('stage', ['extract', 'guess', 'train', 'evaluate'])
 def test_what_was_cancelled_is_gone_on_from(folder, teacher, stage):
     def cancel(now, done, total):
         if now == stage and done:
@@ -100,8 +103,9 @@ def test_what_was_cancelled_is_gone_on_from(folder, teacher, stage):
         make(folder, teacher).run(watch=cancel)
     told = []
     make(folder, teacher).run(watch=lambda *step: told.append(step))
-    before = STAGES[:STAGES.index(stage)]
+    before = STAGES[:STAGES.index('train' if stage == 'guess' else stage)]
     assert not {step[0] for step in told} & set(before)
+    assert ('guess' in {step[0] for step in told}) == (stage in ('extract', 'guess'))
     if stage == 'train':  # the step that was done is not done again
         assert min(done for now, done, _ in told if now == 'train' and done) == 2
     assert (folder / 'out' / 'student.safetensors').is_file()
@@ -117,11 +121,9 @@ def test_stages_run_one_by_one_and_in_order(folder, teacher):
 
 def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch):
     write_drive(folder / 'labelled', images=False, seed=50)
-    files = LabelFolder(folder / 'labels', POINT_CLASSES, 'semantickitti', 'by hand')
-    for index in range(3):
-        files.write(f'{index:06d}', np.full(800, 1 + index, np.uint16))
+    labels = labels_beside(folder, 'labelled', range(3))
     make(
-        folder, teacher, labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
+        folder, teacher, labelled=[str(folder / 'labelled')], labels=[labels],
         finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
     assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
 
@@ -166,6 +168,32 @@ def test_true_labels_of_some_sweeps_are_learned_beside_the_views_of_the_others(f
     assert [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')] == [0, 1, 2]
 
 
+def labels_beside(folder, bag, sweeps):
+    """Write label files of some sweeps, named by their numbers."""
+    files = LabelFolder(folder / f'{bag}_labels', POINT_CLASSES, 'semantickitti', 'by hand')
+    for index in sweeps:
+        files.write(f'{index:06d}', np.full(800, 1 + index, np.uint16))
+    return str(folder / f'{bag}_labels')
+
+
+def test_labels_beside_a_bag_with_images_are_learned_beside_the_views(folder, teacher):
+    write_drive(folder / 'other', images=False, seed=50)
+    bags = [str(folder / 'other'), str(folder / '.' / 'drive')]
+    made = make(
+        folder, teacher, labelled=bags,
+        labels=[labels_beside(folder, 'other', [0]), labels_beside(folder, 'drive', [0, 2])],
+        extraction={'distance': 3.0, 'instants': [-1, 1]},  # sweep 1 is no keyframe
+        student={**STUDENT, 'fraction': 1.0}, finetuning={**STUDENT, 'mode': 'none'})
+    made.run(STAGES[:3])
+    (drive,) = made.drives.to_train()
+    assert [drive.frame(index).cloud.label[0] for index in drive.labelled] == [1, 3]
+    for kind, expected in (('train', [0, 2, 0]), ('finetune', [0, 1, 0])):
+        path = folder / 'out' / kind / 'student.safetensors'
+        kept = load_checkpoint(path, 'point').training
+        assert expected == [
+            kept[f'{name}_sweeps'] for name in ('guessed', 'labelled', 'unlabelled')], kind
+
+
 def test_another_sensor_is_noticed(folder, teacher, caplog):
     elevations = np.radians(np.linspace(-15, 15, 16))
     turns = np.linspace(0, 6, 50)[:, None]
@@ -191,8 +219,13 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     write_drive(folder / 'bags' / 'b', seed=10)
     write_drive(folder / 'bags' / 'a', seed=20)
     found = make(folder, teacher, bags=[str(folder / 'bags')])
-    assert [path.name for path in found.bags] == ['a']
-    assert [path.name for path in found.validation] == ['b']
+    assert [path.name for path in found.drives.bags] == ['a']
+    assert [path.name for path in found.drives.validation] == ['b']
+    assert not found.drives.judges_by_learned
+    found = make(
+        folder, teacher, bags=[str(folder / 'bags')], labelled=[str(folder / 'bags')],
+        out=str(folder / 'labelled'))
+    assert found.drives.judges_by_learned
 
 
 def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):
@@ -278,6 +311,16 @@ def test_other_settings_do_not_mix_with_what_is_there(folder, teacher):
     make(folder, teacher)
     refused(folder, teacher, ConfigurationError, 'adaptation = 0.25', adaptation=0.25)
     make(folder, teacher, processes=2)
+
+
+def test_a_bar_is_there_for_each_stage_that_has_none_of_its_own(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
+    bar = TerminalBar()
+    for step in ('train', 0, 1), ('guess', 2, 2), ('train', 1, 2):
+        bar(*step)
+    said = capsys.readouterr().err
+    assert 'guess: 100%' in said and '2/2' in said and 'train' not in said
+    assert said.endswith('\n')  # it has ended before the bar of the training comes
 
 
 @pytest.mark.parametrize('key', ['bags', 'out', 'teacher'])

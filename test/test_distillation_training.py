@@ -19,16 +19,16 @@ from student_scoring import score_student
 import torch
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.batches import collate
+from xmodelkd_ros.distillation.student.class_maps import read_class_map
 from xmodelkd_ros.distillation.student.config import DistillConfig
 from xmodelkd_ros.distillation.student.dataset import CheckedSweeps, DistillationDataset, Place
 from xmodelkd_ros.distillation.student.labelled_drives import (
     AnnotatedDrive,
-    choose_sweeps,
-    labelled_sweeps,
     LidarDrive,
-    read_class_map,
     with_labels,
 )
+from xmodelkd_ros.distillation.student.labelled_sweeps import choose_sweeps, labelled_sweeps
+from xmodelkd_ros.distillation.student.labelled_views import LabelledViews
 from xmodelkd_ros.distillation.student.module import DistillationModule
 from xmodelkd_ros.distillation.student.samples import SampleMaker
 from xmodelkd_ros.distillation.student.training import distil
@@ -227,6 +227,27 @@ def test_lidar_drives_and_labels_beside_a_drive(tmp_path):
         AnnotatedDrive(drive, labels)
     with pytest.raises(ConfigurationError, match='label'):
         AnnotatedDrive(drive, tmp_path)
+
+
+def test_labels_and_views_of_a_drive_are_matched_by_stamp(tmp_path):
+    """The teacher looked at sweeps 1 and 3 of 4, of which 2 and 3 have labels."""
+    frames = [dataclasses.replace(MadeDrive(0).frame(i).cloud, stamp=i) for i in range(4)]
+    alone = LidarDrive(write_drive(
+        [Frame(dataclasses.replace(f, label=None if i < 2 else f.label, instance=None), {})
+         for i, f in enumerate(frames)], tmp_path / 'drive', 'test'), FEATURES)
+
+    class Seen(MadeDrive):
+        def frame(self, index):
+            frame = super().frame(2 * index + 1)
+            return dataclasses.replace(frame, cloud=frames[2 * index + 1])
+
+    drive = LabelledViews(Seen(0, 2), with_labels([alone], [], '', '/labelled')[0])
+    assert [drive.frame(i).cloud.stamp for i in range(len(drive))] == [1, 3, 2]
+    assert labelled_sweeps(drive) == [1, 2] and drive.feature_size == FEATURES
+    assert [len(drive.frame(i).views) > 0 for i in range(3)] == [True, True, False]
+    assert drive.frame(0).cloud.label is None
+    for place, sweep in ((1, 3), (2, 2)):
+        np.testing.assert_array_equal(drive.frame(place).cloud.label, frames[sweep].label)
 
 
 def test_labels_of_a_bag_are_mapped_and_strange_ones_refused(tmp_path):

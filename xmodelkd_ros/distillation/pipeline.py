@@ -20,28 +20,26 @@ state.json which stages are done
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 import logging
 from pathlib import Path
 from typing import Any
 
-from .bag_sources import check_drives, choose_drives
-from .cache import CachedDistillationDrive, open_caches
+from .cache import open_caches
 from .cache_files import read_json, write_json, write_whole
 from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
-from .extraction.survey import smallest_offset
+from .extraction.survey import refuse_blind
 from .pipeline_config import PipelineConfig
-from .progress import nobody, TRAINED, Watch
+from .pipeline_drives import PipelineDrives
+from .progress import GUESS, nobody, TRAINED, Watch
 from .ranks import Ranks
-from .records import FrameSource
 from .student.adaptation import adapt_student
 from .student.exporting import export_onnx, export_program
-from .student.guessing import guess_drive
+from .student.guessing import guess_drives
 from .student.judging import judge
-from .student.labelled_drives import LidarDrive, with_labels
 from .student.sensor import warn_of_misfits
 from .student.students import FUSED, make_image, runs_alone, STUDENT
 from .student.training import distil
@@ -50,15 +48,13 @@ from .teachers.classes import load_class_map
 from .teachers.network_teacher import NetworkTeacher
 from .teachers.teacher import make_teacher
 from ..config import to_mapping
-from ..errors import BagError, ConfigurationError, MissingDependencyError
+from ..errors import ConfigurationError, MissingDependencyError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..inference.point_segmenter import PointSegmenter
-from ..labels import TRUE_POINTS
-from ..training.cache import cached_drives
 from ..training.point.training import range_view
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
-STATE_FILE, BAGS_FILE = 'state.json', 'bags.json'
+STATE_FILE = 'state.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
@@ -94,10 +90,8 @@ class Pipeline:
         for key in ('out', 'teacher', 'bags'):
             if not getattr(config, key):
                 raise ConfigurationError(key, getattr(config, key), 'it must be given')
-        if config.labels and len(config.labels) != len(config.labelled):
-            raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
         self.config, self.out = config, Path(config.out)
-        self.bags, self.validation = choose_drives(config)
+        self.drives = PipelineDrives(config)
         range_view(config.student.lidar)  # refused before the work begins
         self._start = config.start or str(shipped or '')
         self._ranks = Ranks()
@@ -125,7 +119,7 @@ class Pipeline:
         if self._ranks.helps:
             for stage in [stage for stage in stages if stage in TRAINED]:
                 if stage not in self._done() and self._ranks.wanted(stage):
-                    getattr(self, f'_{stage}')(functools.partial(watch, stage))
+                    getattr(self, f'_{stage}')(watch)
             return ''
         for stage in stages:
             done = self._done()
@@ -136,29 +130,24 @@ class Pipeline:
                 self._ranks.tell(stage, False)
                 continue
             watch(stage, 0, 1)
-            getattr(self, f'_{stage}')(functools.partial(watch, stage))
+            getattr(self, f'_{stage}')(watch)
             write_json(self.out / STATE_FILE, {**done, stage: True})
         reports = (self.out / name for name in (QUALITY, SCORES))
         return '\n'.join(report.read_text() for report in reports if report.is_file())
 
-    def _extract(self, watch: Callable[[int, int], None]) -> None:
-        bags = list(dict.fromkeys([*self.bags, *self.validation]))
+    def _extract(self, watch: Watch) -> None:
+        bags = list(dict.fromkeys([*self.drives.bags, *self.drives.validation]))
         folders = extract(
-            bags, self.out / 'cache', self._teacher(), self.config.extraction,
-            self.config.processes, watch)
-        write_json(self.out / 'cache' / 'drives.json', {
-            str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
+            bags, self.drives.cache, self._teacher(), self.config.extraction,
+            self.config.processes, functools.partial(watch, 'extract'))
+        self.drives.keep(bags, folders)
         reports = [read_report(folder) for folder in folders]
         figures = quality_table({
             folder.name: report for folder, report in zip(folders, reports, strict=True)})
         write_whole(self.out / QUALITY, f'{figures}\n'.encode())
         for bag, report in zip(bags, reports, strict=True):
             if report.seen == 0:
-                offset = smallest_offset(bag, self.config.extraction)
-                raise BagError(
-                    f'{bag}: no image shows a point of its sweep; the image nearest to a sweep in '
-                    f'time is {abs(offset):.3f} s {"before" if offset < 0 else "after"} it; see '
-                    'extraction.offsets, and the calibration')
+                refuse_blind(bag, self.config.extraction)
         warn_of_misfits(open_caches(folders), self.config.student.lidar)
 
     def _teacher(self) -> NetworkTeacher:
@@ -168,33 +157,27 @@ class Pipeline:
         if not config.adaptation:
             return teacher
         return adapt_once(
-            teacher, self.bags, config.adaptation, config.adaptation_pictures,
+            teacher, self.drives.bags, config.adaptation, config.adaptation_pictures,
             self.out / 'teacher.safetensors', config.extraction)
 
-    def _train(self, watch: Callable[[int, int], None]) -> None:
-        config, caches = self.config, self._caches(self.bags)
-        sweeps, simulated = (
-            self._lidar_drives(bags, caches[0].feature_size)
-            for bags in (config.sweeps, config.simulated))
+    def _train(self, watch: Watch) -> None:
+        config = self.config
+        drives, simulated = self.drives.to_train(), self.drives.alone(config.simulated)
         start = self._adapted_start()
-        drives: list[FrameSource] = [*caches, *sweeps]
         guessed = config.student.mode != 'l2' and not config.student.fraction
         if guessed:
             helper = PointSegmenter(start, config.device) if start else None
-            drives = [
-                guess_drive(
-                    drive, self.out / 'guesses' / f'{number:03d}', helper, config.guessing,
-                    lambda: watch(0, 1))
-                for number, drive in enumerate(drives)
-            ]
+            drives = [*guess_drives(
+                drives, self.out / 'guesses', helper, config.guessing,
+                functools.partial(watch, GUESS))]
         student = dataclasses.replace(
             config.student, start=config.student.start or start,
             fraction=1.0 if guessed or simulated else config.student.fraction)
-        image = make_image(self._teacher(), caches)
+        image = make_image(self._teacher(), self.drives.seen())
         self._ranks.tell('train', True)
         distil(
-            [*drives, *simulated], self._caches(self.validation), self.out / 'train', student,
-            True, watch, image)
+            [*drives, *simulated], self.drives.to_judge(), self.out / 'train', student, True,
+            functools.partial(watch, 'train'), image)
 
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""
@@ -203,38 +186,33 @@ class Pipeline:
         if not start or not share:
             return start
         if not path.is_file():
-            sweeps = [
-                (drive, index) for drive in self._caches(self.bags) for index in range(len(drive))]
-            every = max(1, len(sweeps) // ADAPTATION_SWEEPS)
-            clouds = (drive.frame(index).cloud for drive, index in sweeps[::every])
-            adapt_student(Path(start), clouds, share, path, self.config.device)
+            sweeps = self.drives.some_sweeps(ADAPTATION_SWEEPS)
+            adapt_student(Path(start), sweeps, share, path, self.config.device)
         return str(path)
 
-    def _finetune(self, watch: Callable[[int, int], None]) -> None:
+    def _finetune(self, watch: Watch) -> None:
         config = self.config
-        if not config.labelled:
+        if not self.drives.fine_tunes:
             self._ranks.tell('finetune', False)
             return
-        topic = TRUE_POINTS if config.labels else config.label_topic
-        drives = with_labels(
-            self._lidar_drives(config.labelled, label_topic=topic), config.labels,
-            config.label_map, topic)
+        drives = self.drives.to_finetune()
         student = dataclasses.replace(
             config.finetuning, lidar=config.student.lidar, columns=config.student.columns,
             start=str(self.out / 'train' / STUDENT))
         self._ranks.tell('finetune', True)
         distil(
-            drives, self._caches(self.validation), self.out / 'finetune', student, True, watch)
+            drives, self.drives.to_judge(), self.out / 'finetune', student, True,
+            functools.partial(watch, 'finetune'))
 
-    def _evaluate(self, watch: Callable[[int, int], None]) -> None:
+    def _evaluate(self, watch: Watch) -> None:
         scores = judge(
-            self._caches(self.validation), self._student(), self.out / PICTURES,
-            self.config.device, watch)
-        if set(self.validation) & set(self.bags):
+            self.drives.to_judge(), self._student(), self.out / PICTURES, self.config.device,
+            functools.partial(watch, 'evaluate'))
+        if self.drives.judges_by_learned:
             scores += '\n\nIt learnt from this drive: this says nothing about other places.'
         write_whole(self.out / SCORES, f'{scores}\n'.encode())
 
-    def _export(self, watch: Callable[[int, int], None]) -> None:
+    def _export(self, watch: Watch) -> None:
         fused = self.out / 'train' / FUSED
         for path in (self._student(), fused):
             if path.is_file() and (path != fused or runs_alone(path)):
@@ -243,7 +221,7 @@ class Pipeline:
                 logging.getLogger(__name__).warning(
                     'no %s: only teachers of the kind espnetv2 are small enough to be put into it',
                     FUSED)
-        clouds = [drive.frame(0).cloud for drive in self._caches(self.validation)[:EXPORT_SWEEPS]]
+        clouds = [drive.frame(0).cloud for drive in self.drives.to_judge()[:EXPORT_SWEEPS]]
         found = {}
         for name, export in (('student.pt2', export_program), ('student.onnx', export_onnx)):
             try:
@@ -255,18 +233,7 @@ class Pipeline:
 
     def _student(self) -> Path:
         """Return the checkpoint of the last stage that trained."""
-        return self.out / ('finetune' if self.config.labelled else 'train') / STUDENT
-
-    def _lidar_drives(
-        self, bags: Sequence[str], feature_size: int = 0, label_topic: str = TRUE_POINTS
-    ) -> list[LidarDrive]:
-        arrays = self.out / 'cache' / 'arrays'
-        drives = cached_drives(bags, arrays, label_topic)
-        return [LidarDrive(drive, feature_size) for drive in drives]
-
-    def _caches(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
-        names = read_json(self.out / 'cache' / 'drives.json')
-        return open_caches(self.out / 'cache' / names[str(bag)] for bag in bags)
+        return self.out / ('finetune' if self.drives.fine_tunes else 'train') / STUDENT
 
     def _done(self) -> dict[str, Any]:
         path = self.out / STATE_FILE
@@ -279,4 +246,4 @@ class Pipeline:
             check_run(path, wanted, _FREE)
         else:
             write_run(path, wanted)
-        check_drives(self.out / BAGS_FILE, self.config.bags, self.bags, self.validation)
+        self.drives.check()

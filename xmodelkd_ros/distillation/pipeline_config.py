@@ -52,7 +52,8 @@ class PipelineConfig:
         [], 'bags to choose the weights and to judge by; none takes the last of several bags, or '
         'the only one')
     labelled: list[str] = setting(
-        [], 'bags whose true labels the student is fine-tuned on; they need no images')
+        [], 'bags with true labels: where `student.fraction` is more than 0, those of `bags` are '
+        'learned beside the images; on the others, without images, the student is fine-tuned')
     labels: list[str] = setting(
         [], 'folders of SemanticKITTI label files, one for each of the labelled bags; none takes '
         '`label_topic` of the bags')

@@ -9,6 +9,9 @@ import sys
 Watch = Callable[[str, int, int], None]
 """Told the stage, how many of its steps are done and of how many; it may raise `Cancelled`."""
 
+GUESS = 'guess'
+"""What a watch is told as the stage while the stage train guesses labels."""
+
 
 class Cancelled(Exception):  # noqa: N818
     """Somebody asked to stop; what was done so far is complete and can be gone on from."""
@@ -32,6 +35,7 @@ class TerminalBar:
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is."""
         if stage in TRAINED or not sys.stderr.isatty():
+            self.close()
             return
         if stage != self._stage:
             from tqdm import tqdm

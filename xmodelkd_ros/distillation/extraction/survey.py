@@ -80,7 +80,16 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
     return Survey(np.array(stamps), lidar, cameras, _digest(models, static, config), topics)
 
 
-def smallest_offset(path: Path, config: ExtractionConfig) -> float:
+def refuse_blind(path: Path, config: ExtractionConfig) -> None:
+    """Raise BagError with the time between a bag's sweeps and images, of which none fit."""
+    offset = _smallest_offset(path, config)
+    raise BagError(
+        f'{path}: no image shows a point of its sweep; the image nearest to a sweep in time is '
+        f'{abs(offset):.3f} s {"before" if offset < 0 else "after"} it; see extraction.offsets, '
+        'and the calibration')
+
+
+def _smallest_offset(path: Path, config: ExtractionConfig) -> float:
     """Return how much later than a sweep the image nearest to one in time is, s."""
     with BagReader(path) as bag:
         topics = find_topics(bag, config.points_topic, config.image_topics)

@@ -9,7 +9,7 @@ points are. Points that move neither vote there nor read there; they keep their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
@@ -54,25 +54,31 @@ def own_labels(frame: DistillationFrame) -> tuple[np.ndarray, np.ndarray]:
     return labels_from_votes(frame.probability)
 
 
-def vote_maps(drive: FrameSource, voxels: Sequence[float]) -> dict[float, VoteMap]:
+def vote_maps(
+    drive: FrameSource, voxels: Sequence[float], look: Callable[[], None] = lambda: None
+) -> dict[float, VoteMap]:
     """
     Gather the votes of all points at rest of a drive, by the size of the voxels, m.
 
-    Frames without a pose have no part in them.
+    Frames without a pose have no part in them; `look` is called after each frame.
     """
     parts: dict[float, list[VoteMap]] = {size: [] for size in voxels}
     for index in range(len(drive)):
-        frame = drive.frame(index)
-        if frame.fixed_from_lidar is None:
-            continue
-        votes = frame.probability
-        at_rest = votes.any(1) & _is_static(frame)
-        for size in voxels:
-            key = voxel_keys(frame, size)[at_rest]
-            parts[size].append(_gathered(key, votes[at_rest]))
-            if len(parts[size]) == _APART:  # a long drive's would fill the memory
-                parts[size] = [_merged(parts[size])]
+        _add_votes(parts, drive.frame(index))
+        look()
     return {size: _merged(found) for size, found in parts.items()}
+
+
+def _add_votes(parts: dict[float, list[VoteMap]], frame: DistillationFrame) -> None:
+    if frame.fixed_from_lidar is None:
+        return
+    votes = frame.probability
+    at_rest = votes.any(1) & _is_static(frame)
+    for size, found in parts.items():
+        key = voxel_keys(frame, size)[at_rest]
+        found.append(_gathered(key, votes[at_rest]))
+        if len(found) == _APART:  # a long drive's would fill the memory
+            found[:] = [_merged(found)]
 
 
 def read_votes(frame: DistillationFrame, maps: dict[float, VoteMap]) -> np.ndarray:

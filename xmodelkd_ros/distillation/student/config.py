@@ -59,7 +59,7 @@ class DistillConfig:
         1, 'How many of them have labels, where some sweeps have and some have not.', low=1)
     points: int = setting(8000, 'Points drawn from a sweep, 0 for all.', low=0)
     fraction: float = setting(
-        0.0, 'Share of the sweeps whose true labels are used.', low=0, high=1)
+        0.0, 'Share of the labelled sweeps whose true labels are used.', low=0, high=1)
     start: str = setting('', 'Checkpoint to start from, empty for random weights.')
     validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
     rate: float = setting(4e-3, 'Peak learning rate.', low=0)

@@ -10,8 +10,9 @@ edges, where the student knows the shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import itertools
 from pathlib import Path
 import re
 
@@ -29,6 +30,9 @@ from ...records import PointLabels
 
 _OTHER_INSTANT = re.compile(r'[+-]\d+$')
 """End of the name of a view, see `point_views.view_names`."""
+
+_DONE = 'done'
+"""File in the folder of a drive whose sweeps all have guesses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,35 +55,61 @@ class GuessedDrive(AnnotatedDrive):
     guessed = True
 
 
+def guess_drives(
+    drives: Sequence[FrameSource], folder: Path, student: PointSegmenter | None,
+    config: GuessConfig, watch: Callable[[int, int], None],
+) -> list[GuessedDrive]:
+    """
+    Return drives with guessed labels instead of their own.
+
+    Parameters
+    ----------
+    drives, student, config
+        As `guess_labels` takes them.
+    folder
+        For the guesses, a folder for each drive; those of an earlier call are taken.
+    watch
+        Told how many looks at a sweep are done and how many there will be; what it raises ends
+        the work.
+
+    """
+    folders = [folder / f'{number:03d}' for number in range(len(drives))]
+    missing = [
+        drive for drive, own in zip(drives, folders, strict=True) if not (own / _DONE).is_file()]
+    total = sum(map(len, missing)) * (2 if config.voxels else 1)
+    looks = itertools.count(1)
+    return [
+        guess_drive(drive, own, student, config, lambda: watch(next(looks), total))
+        for drive, own in zip(drives, folders, strict=True)
+    ]
+
+
 def guess_drive(
     drive: FrameSource, folder: Path, student: PointSegmenter | None,
-    config: GuessConfig = GuessConfig(), watch: Callable[[], None] = lambda: None,
+    config: GuessConfig = GuessConfig(), look: Callable[[], None] = lambda: None,
 ) -> GuessedDrive:
     """
     Return a drive with guessed labels instead of its own.
 
     Parameters
     ----------
-    drive, student, config
+    drive, student, config, look
         As `guess_labels` takes them.
     folder
         For the guesses, as label files named by number; those of an earlier call are taken.
-    watch
-        Called after each sweep; what it raises ends the work.
 
     """
-    done = folder / 'done'
-    if not done.is_file():
+    if not (folder / _DONE).is_file():
         files = LabelFolder(folder, POINT_CLASSES, 'own', student.sha256 if student else '')
-        for index, label in enumerate(guess_labels(drive, student, config)):
+        for index, label in enumerate(guess_labels(drive, student, config, look)):
             files.write(f'{index:06d}', label)
-            watch()
-        done.touch()
+        (folder / _DONE).touch()
     return GuessedDrive(drive, folder, np.arange(65536, dtype=np.int32))
 
 
 def guess_labels(
-    drive: FrameSource, student: PointSegmenter | None, config: GuessConfig = GuessConfig()
+    drive: FrameSource, student: PointSegmenter | None, config: GuessConfig = GuessConfig(),
+    look: Callable[[], None] = lambda: None,
 ) -> Iterator[np.ndarray]:
     """
     Yield the guessed labels of each frame of a drive.
@@ -92,6 +122,8 @@ def guess_labels(
         Who is asked where the teacher is silent; None for nobody.
     config
         Who is believed when.
+    look
+        Called after each look at a sweep: one to guess, and one before where votes are carried.
 
     Yields
     ------
@@ -99,7 +131,7 @@ def guess_labels(
         (N,) uint16 class ids, 0 where nobody is sure.
 
     """
-    maps = vote_maps(drive, config.voxels) if config.voxels else {}
+    maps = vote_maps(drive, config.voxels, look) if config.voxels else {}
     for index in range(len(drive)):
         frame = drive.frame(index)
         label, confidence = labels_from_votes(_of_own_instant(frame).probability)
@@ -111,6 +143,7 @@ def guess_labels(
         if student is not None:
             said = student(frame.cloud.points, frame.cloud.intensity)
         yield settle(label, confidence, said, config)
+        look()
 
 
 def settle(

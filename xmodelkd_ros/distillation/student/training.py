@@ -14,7 +14,7 @@ from torch import Tensor
 from .batches import collate
 from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, Place
-from .labelled_drives import choose_sweeps, labelled_sweeps
+from .labelled_sweeps import choose_sweeps, labelled_sweeps
 from .module import DistillationModule
 from .samples import SampleMaker
 from .students import load_start, save_student, STUDENT

@@ -1,0 +1,155 @@
+"""The drives that the stages of a pipeline learn from and are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+from pathlib import Path
+
+from .bag_sources import check_drives, choose_drives
+from .cache import CachedDistillationDrive, open_caches
+from .cache_files import read_json, write_json
+from .pipeline_config import PipelineConfig
+from .records import FrameSource
+from .student.labelled_drives import LabelledDrive, LidarDrive, with_labels
+from .student.labelled_views import LabelledViews
+from ..bags.folders import find_bags
+from ..errors import ConfigurationError
+from ..labels import TRUE_POINTS
+from ..records import Cloud
+from ..training.cache import cached_drives
+
+BAGS_FILE, _INDEX = 'bags.json', 'drives.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class _LabelledBag:
+    """A bag, and the folder of its label files; none for the topic of labels."""
+
+    bag: Path
+    folder: str
+
+
+class PipelineDrives:
+    """
+    What there is to learn from and to judge by.
+
+    Parameters
+    ----------
+    config
+        Of the pipeline.
+
+    Attributes
+    ----------
+    bags, validation : list of Path
+        To learn from with images, and to judge by.
+    cache : Path
+        Folder of what the teacher says, and of the bags as arrays.
+
+    Raises
+    ------
+    BagError
+        If a bag is missing, or a folder holds none.
+    ConfigurationError
+        If there is not a folder of labels for each labelled bag.
+
+    """
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self.bags, self.validation = choose_drives(config)
+        self.cache = Path(config.out) / 'cache'
+        self._config = config
+        labelled = find_bags(config.labelled)
+        if config.labels and len(config.labels) != len(labelled):
+            raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
+        self._labelled = [
+            _LabelledBag(bag, folder)
+            for bag, folder in zip(labelled, config.labels or [''] * len(labelled), strict=True)]
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether there are labelled bags that only the stage finetune learns from."""
+        return len(self._beside_views()) < len(self._labelled)
+
+    @property
+    def judges_by_learned(self) -> bool:
+        """Whether a drive to judge by is also one to learn from, with images or labels."""
+        learned = [*self.bags, *(labelled.bag for labelled in self._labelled)]
+        return not {bag.resolve() for bag in learned}.isdisjoint(
+            bag.resolve() for bag in self.validation)
+
+    def check(self) -> None:
+        """
+        Write down which bags were found, or compare them with those that were before.
+
+        Raises
+        ------
+        ConfigurationError
+            If bags were added, or are gone.
+
+        """
+        check_drives(
+            self.cache.with_name(BAGS_FILE), self._config.bags, self.bags, self.validation)
+
+    def keep(self, bags: Sequence[Path], folders: Sequence[Path]) -> None:
+        """Write down in which folder of the cache is what the teacher says of which bag."""
+        write_json(self.cache / _INDEX, {
+            str(bag): folder.name for bag, folder in zip(bags, folders, strict=True)})
+
+    def seen(self) -> list[CachedDistillationDrive]:
+        """Return the drives to learn from with what the teacher says of them."""
+        return self._open(self.bags)
+
+    def to_judge(self) -> list[CachedDistillationDrive]:
+        """Return the drives to judge by with what the teacher says of them."""
+        return self._open(self.validation)
+
+    def some_sweeps(self, count: int) -> Iterator[Cloud]:
+        """Yield `count` sweeps or more to learn from, spread evenly; all, where they are fewer."""
+        sweeps = [(drive, index) for drive in self.seen() for index in range(len(drive))]
+        for drive, index in sweeps[::max(1, len(sweeps) // count)]:
+            yield drive.frame(index).cloud
+
+    def to_train(self) -> list[FrameSource]:
+        """
+        Return what is learned from with images, and the sweeps without any.
+
+        Where true labels are used, those of labelled bags take the place of the drives' own.
+        """
+        drives: list[FrameSource] = [*self.seen()]
+        for number, bag in self._beside_views().items():
+            drives[number] = LabelledViews(drives[number], self._with_labels([bag])[0])
+        return [*drives, *self.alone(self._config.sweeps)]
+
+    def to_finetune(self) -> list[LabelledDrive]:
+        """Return what is learned from with labels alone."""
+        taken = self._beside_views().values()
+        return self._with_labels([bag for bag in self._labelled if bag not in taken])
+
+    def alone(
+        self, bags: Sequence[str | Path], label_topic: str = TRUE_POINTS
+    ) -> list[LidarDrive]:
+        """Return bags as the LiDAR alone saw them."""
+        width = self.seen()[0].feature_size
+        drives = cached_drives(bags, self.cache / 'arrays', label_topic)
+        return [LidarDrive(drive, width) for drive in drives]
+
+    def _open(self, bags: Sequence[Path]) -> list[CachedDistillationDrive]:
+        names = read_json(self.cache / _INDEX)
+        return open_caches(self.cache / names[str(bag)] for bag in bags)
+
+    def _beside_views(self) -> dict[int, _LabelledBag]:
+        """Return the labelled bags that train learns from, by their numbers in `bags`."""
+        if not self._config.student.fraction:
+            return {}
+        numbers = {bag.resolve(): number for number, bag in enumerate(self.bags)}
+        return {
+            numbers[labelled.bag.resolve()]: labelled for labelled in self._labelled
+            if labelled.bag.resolve() in numbers}
+
+    def _with_labels(self, bags: Sequence[_LabelledBag]) -> list[LabelledDrive]:
+        config = self._config
+        topic = TRUE_POINTS if config.labels else config.label_topic
+        return with_labels(
+            self.alone([labelled.bag for labelled in bags], topic),
+            [labelled.folder for labelled in bags if labelled.folder], config.label_map, topic)
