@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from small_world import frame, TRACK_EVERYTHING, write_models
+from small_world import frame, HEIGHT, TRACK_EVERYTHING, WIDTH, write_models
 import torch
 from xmodelkd_ros.geometry.boxes import points_in_boxes
 from xmodelkd_ros.geometry.pairing import Pairing
+from xmodelkd_ros.inference import track_ids
 from xmodelkd_ros.inference.boxes import FEWEST_POINTS, fit_boxes
 from xmodelkd_ros.inference.painting import largest_groups, paint, PaintingConfig
 from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig
@@ -21,7 +22,7 @@ from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.inference.tracker import TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.labels import ID_BY_NAME
-from xmodelkd_ros.records import Boxes, MOTION_PERIOD, PointLabels, Tracks
+from xmodelkd_ros.records import Boxes, Detections, MOTION_PERIOD, PointLabels, Tracks
 
 CAR, ROAD, TRUCK, PERSON = (ID_BY_NAME[name] for name in ('car', 'road', 'truck', 'person'))
 STEP = 100_000_000
@@ -137,6 +138,26 @@ def test_each_point_has_a_row_and_ids_are_of_one_camera_each(models):
         assert set(result.instance.tolist()) <= front | left | {0}
     assert result.instance.any()
     assert set(result.boxes.track_id.tolist()) <= set(result.instance.tolist())
+
+
+def test_no_two_cameras_have_an_id_in_common_once_ids_start_again(models, monkeypatch):
+    """The left camera sees one thing for ever, the front one another thing in each image."""
+    monkeypatch.setattr(track_ids, 'LAST_ID', 12)
+    newcomers, things = itertools.count(1), np.eye(40, dtype=np.float32)
+    mask = np.full((1, HEIGHT, WIDTH), 6, np.float32)
+
+    def see(images):
+        return [
+            Detections(np.array([CAR], np.uint16), np.ones(1, np.float32), thing[None], mask,
+                       (HEIGHT, WIDTH))
+            for thing in (things[next(newcomers)], things[0])]
+
+    config = PipelineConfig(tracker=TrackerConfig(max_age=0.2, overlap_weight=0.0))
+    perceive = Perception(models[0], see, config)
+    for number in range(30):
+        result = perceive(frame(number * STEP, ('front', 'left'), seed=number))
+        front, left = (result.tracks[name].track_id.tolist() for name in ('front', 'left'))
+        assert left == [2] and len(front) == 1 and front != left
 
 
 def test_points_are_projected_from_where_they_were_at_the_stamp(models):
