@@ -110,9 +110,32 @@ def test_box_of_a_filled_box_is_that_box(yaw, length, width, seed):
     assert points_in_boxes(points, boxes.center, boxes.size + 0.05, boxes.yaw).all()
 
 
+def parked_cars(rng, gap, counts):
+    """Return sides and tails of cars of 4 m, parked one behind the other 20 m ahead."""
+    cars = []
+    for number, count in enumerate(counts):
+        side, tail = rng.uniform((0, 0, -1.5), (4, 0.1, 0), (count, 3)), rng.uniform(
+            (0, 0, -1.5), (0.1, 1.8, 0), (count, 3))
+        cars.append(np.concatenate((side, tail)) + [20 + number * (4 + gap), 6, 0])
+    return np.concatenate(cars).astype(np.float32)
+
+
+@pytest.mark.parametrize('yaw', [0.0, 0.6, 2.0])
+def test_a_mask_over_two_parked_cars_gives_the_box_of_one(yaw):
+    points = parked_cars(np.random.default_rng(0), 1.5, (300, 200))
+    stray = np.array([[1e20, -1e20, 0], [28, 6, 30]], np.float32)
+    turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]], np.float32)
+    points = np.concatenate((points, stray))
+    points[:, :2] = points[:, :2] @ turn.T
+    instance = np.full(len(points), 3, np.uint16)
+    boxes = fit_boxes(points, instance, [tracks_of([[3]], {3: CAR})])
+    np.testing.assert_allclose(boxes.size, [[4, 1.8, 1.5]], atol=0.1)
+    np.testing.assert_allclose(boxes.center[0, :2], turn @ [22, 6.9], atol=0.1)
+
+
 def test_boxes_have_the_class_of_their_track_and_tracks_of_few_points_have_none():
     rng = np.random.default_rng(0)
-    points = rng.normal(size=(40, 3)).astype(np.float32)
+    points = rng.uniform(0, 0.2, (40, 3)).astype(np.float32)
     instance = np.repeat(np.array([9, 2, 0, 5], np.uint16), [10, 20, 10 - FEWEST_POINTS + 1, 4])
     boxes = fit_boxes(points, instance, [tracks_of([[0]], {2: CAR, 5: CAR}),
                                          tracks_of([[0]], {9: PERSON})])
