@@ -94,7 +94,7 @@ def test_forgotten_after_the_maximal_age():
     assert tracker.update(detections(thing(1, 10, 8)), 10 * FRAME).track_id == first
     for frame in range(11, 22):
         tracker.update(detections(), frame * FRAME)
-    assert tracker.memory_size == 0
+    assert len(tracker.ids) == 0
     assert tracker.update(detections(thing(1, 10, 8)), 22 * FRAME).track_id > first
 
 
@@ -137,7 +137,7 @@ def test_ids_are_unique_and_memory_is_bounded_over_a_long_run():
         present = np.arange(frame // 5, frame // 5 + 3)  # each stays for 15 frames at one place
         found = detections(*(thing(i, 12 * (i % 6), 8) for i in present), size=GRID)
         tracks = tracker.update(found, frame * FRAME)
-        sizes.append(tracker.memory_size)
+        sizes.append(len(tracker.ids))
         for identity, box in zip(tracks.track_id.tolist(), tracks.box, strict=True):
             owner = next(i for i in present if 12 * (i % 6) == box[0])
             assert owner_of_id.setdefault(identity, owner) == owner
@@ -149,7 +149,7 @@ def test_no_more_tracks_than_allowed():
     tracker = Tracker(TrackerConfig(max_tracks=3))
     for frame in range(8):
         tracker.update(detections(thing(frame, 8 * frame, 8)), frame * FRAME)
-        assert tracker.memory_size <= 3
+        assert len(tracker.ids) <= 3
 
 
 def test_ids_wrap_around_and_skip_the_living(monkeypatch):
@@ -167,7 +167,7 @@ def test_reset_and_jump_backwards_forget_but_do_not_reuse_ids():
     found = detections(thing(1, 10, 8))
     assert tracker.update(found, 10 * FRAME).track_id.tolist() == [1]
     tracker.reset()
-    assert tracker.memory_size == 0
+    assert len(tracker.ids) == 0
     assert tracker.update(found, 11 * FRAME).track_id.tolist() == [2]
     assert tracker.update(found, 3 * FRAME).track_id.tolist() == [3]
 
@@ -182,7 +182,7 @@ def test_weak_tracks_need_a_second_sight_and_class_is_a_vote():
     flicker = Tracker()
     flicker.update(weak, 0)
     flicker.update(detections(), FRAME)
-    assert flicker.memory_size == 0
+    assert len(flicker.ids) == 0
 
 
 def test_a_covered_duplicate_is_no_track():

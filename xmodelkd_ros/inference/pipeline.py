@@ -239,5 +239,5 @@ class Perception:
 
     def _new_id(self) -> int:
         """Return an id that no track of any camera has, nor one that its points still hold."""
-        holders = [*self._trackers.values(), self._track_points]
+        holders: list[Tracker | TrackPoints] = [*self._trackers.values(), self._track_points]
         return next_id(self._ids, np.concatenate([holder.ids for holder in holders]))

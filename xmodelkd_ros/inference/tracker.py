@@ -85,13 +85,8 @@ class Tracker:
         self._stamp: int | None = None
 
     @property
-    def memory_size(self) -> int:
-        """Count the tracks in memory, seen or not."""
-        return len(self._memory)
-
-    @property
     def ids(self) -> np.ndarray:
-        """Return the ids of the tracks in memory, uint16; 0 where one is not confirmed yet."""
+        """Return the ids of the tracks in memory, seen or not, uint16; 0 if not confirmed yet."""
         return self._memory['id']
 
     def update(self, detections: Detections, stamp: int) -> Tracks:
