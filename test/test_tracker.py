@@ -197,6 +197,13 @@ def test_a_different_place_is_a_different_track():
     assert tracker.update(detections(thing(1, 70, 8)), FRAME).track_id.tolist() == [2]
 
 
+def test_what_has_no_embedding_is_passed_over_and_harms_nothing_later():
+    tracker, found = Tracker(), detections(thing(1, 10, 8), thing(2, 40, 8))
+    found.embedding[1] = np.nan
+    ids = [tracker.update(found, frame * FRAME).track_id.tolist() for frame in range(3)]
+    assert ids == [[1]] * 3
+
+
 def test_no_detections_at_all():
     tracks = Tracker().update(detections(), 0)
     assert tracks.id_map.shape == SIZE

@@ -140,7 +140,8 @@ class Tracker:
 
     def _select(self, detections: Detections) -> tuple[Detections, np.ndarray]:
         """Return the detections worth a look in an order of their own, and boxes in pixels."""
-        kept = np.flatnonzero(detections.score >= self._config.low_score)
+        usable = np.isfinite(detections.embedding).all(1)  # a network in half precision may fail
+        kept = np.flatnonzero(usable & (detections.score >= self._config.low_score))
         logits, score = detections.mask_logits[kept], detections.score[kept]
         masks = resolve_overlaps(logits, score)
         area = (logits > 0).sum((1, 2))
