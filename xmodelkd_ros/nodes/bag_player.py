@@ -58,7 +58,7 @@ class BagPlayer(Node):
         self._thread.start()
 
     def _make_outputs(self) -> dict[str, Publisher]:
-        """Return a publisher for each topic, without those of an unknown type or an illegal name."""
+        """Return a publisher for each topic, without those of an unknown type or odd name."""
         wanted = self._config.topics or [t for t in self._bag.topics if t != '/clock']
         outputs = {}
         for name in wanted:
