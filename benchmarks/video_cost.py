@@ -104,7 +104,7 @@ def memory(config: CostConfig) -> list[dict[str, Any]]:
     for number, tracker in enumerate(loop, 1):
         if number in (config.early, config.late):
             rows.append({'frames': number, 'resident memory [MB]': _resident_bytes() / 1e6,
-                         'tracks in memory': tracker.memory_size})
+                         'tracks in memory': len(tracker.ids)})
         if number >= config.late:
             return rows
     return rows

@@ -19,7 +19,7 @@ from vision_msgs.msg import Detection3D, Detection3DArray
 from xmodelkd_ros.bags.definitions import message_definition
 from xmodelkd_ros.bags.overview import bag_overview
 from xmodelkd_ros.bags.prefetching import Prefetch
-from xmodelkd_ros.bags.reader import BagReader, header_stamp
+from xmodelkd_ros.bags.reader import BagReader, header_stamp, message_class
 from xmodelkd_ros.bags.writer import BagWriter
 from xmodelkd_ros.errors import BagError
 from xmodelkd_ros.messages.stamps import stamp_message
@@ -148,6 +148,12 @@ def test_a_type_that_is_not_installed_is_named(tmp_path):
     ):
         bag.write_raw('/thing', 'no_such_msgs/msg/Thing', b'', START)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('type_name', ['foxglove.Thing', 'std_msgs/String', '', 'a/b/c/d'])
+def test_a_type_that_is_no_message_is_named(type_name):
+    with pytest.raises(BagError, match=f'message type {type_name} is not installed'):
+        message_class(type_name)
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import PointCloud2
 from tf2_msgs.msg import TFMessage
 from xmodelkd_ros.bags.frames import frames
@@ -264,6 +265,26 @@ def test_a_cloud_that_cannot_be_used_is_left_out_and_said(tmp_path, caplog):
         got = list(frames(drive.write()))
     assert [frame.cloud.stamp for frame in got] == [START, START + 2 * MS]
     assert 'left out: empty cloud' in caplog.text
+
+
+@pytest.mark.parametrize('length', [0, 3, 6, 11, 40])
+def test_a_cloud_cut_off_within_its_header_is_one_line(tmp_path, length):
+    data = serialize_message(cloud_message(Cloud(START, np.ones((3, 3), np.float32))))
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.write_raw('/points', 'sensor_msgs/msg/PointCloud2', data[:length], START)
+    with pytest.raises(BagError, match=f'of {length} bytes is cut off|a message of /points is no'):
+        list(frames(tmp_path / 'bag'))
+
+
+def test_images_that_come_out_of_order_are_found(tmp_path):
+    drive = Drive(tmp_path / 'bag')
+    drive.static()
+    for index in range(20):
+        stamp = START + 100 * MS * index
+        drive.cloud(stamp, log=stamp + 150 * MS)
+        drive.image(stamp, index, log=START + 100 * MS * (index ^ 1))
+    got = list(frames(drive.write(), tolerance=10 * MS))
+    assert [int(frame.views['front'].picture.rgb[0, 0, 0]) for frame in got] == list(range(20))
 
 
 def test_chosen_cameras_only(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from xmodelkd_ros.bags.frames import frames
 from xmodelkd_ros.bags.reader import BagReader
@@ -70,6 +71,19 @@ def test_given_topics_are_taken(tmp_path):
         for given in (('/roof', {}), ('/top', {'eye': '/cam/image'})):
             with pytest.raises(BagError, match='has no topic'):
                 find_topics(bag, *given)
+        for given in (('/cam/image_raw', {}), ('/top', {'eye': '/cam/camera_info'})):
+            with pytest.raises(BagError, match=r'/cam/\w+ holds sensor_msgs/msg/\w+, not '):
+                find_topics(bag, *given)
+
+
+@pytest.mark.parametrize('topic', ['/points', '/tf', '/tf_static', '/front/camera_info'])
+def test_a_topic_of_another_type_is_named(tmp_path, topic):
+    messages = {'/points': PointCloud2(), '/front/image': Image()}
+    with BagWriter(tmp_path / 'bag') as bag:
+        for name, message in (messages | {topic: String(data='no such thing')}).items():
+            bag.write(name, message, STAMP)
+    with pytest.raises(BagError, match=f'{topic} holds std_msgs/msg/String, not '):
+        list(frames(tmp_path / 'bag'))
 
 
 def test_frames_of_other_topics_are_read(tmp_path):

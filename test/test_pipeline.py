@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from small_world import frame, TRACK_EVERYTHING, write_models
+from small_world import frame, HEIGHT, TRACK_EVERYTHING, WIDTH, write_models
 import torch
 from xmodelkd_ros.geometry.boxes import points_in_boxes
 from xmodelkd_ros.geometry.pairing import Pairing
+from xmodelkd_ros.inference import track_ids
 from xmodelkd_ros.inference.boxes import FEWEST_POINTS, fit_boxes
 from xmodelkd_ros.inference.painting import largest_groups, paint, PaintingConfig
 from xmodelkd_ros.inference.pipeline import Perception, PipelineConfig
@@ -21,7 +22,7 @@ from xmodelkd_ros.inference.point_segmenter import PointSegmenter
 from xmodelkd_ros.inference.tracker import TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.labels import ID_BY_NAME
-from xmodelkd_ros.records import Boxes, MOTION_PERIOD, PointLabels, Tracks
+from xmodelkd_ros.records import Boxes, Detections, MOTION_PERIOD, PointLabels, Tracks
 
 CAR, ROAD, TRUCK, PERSON = (ID_BY_NAME[name] for name in ('car', 'road', 'truck', 'person'))
 STEP = 100_000_000
@@ -109,9 +110,32 @@ def test_box_of_a_filled_box_is_that_box(yaw, length, width, seed):
     assert points_in_boxes(points, boxes.center, boxes.size + 0.05, boxes.yaw).all()
 
 
+def parked_cars(rng, gap, counts):
+    """Return sides and tails of cars of 4 m, parked one behind the other 20 m ahead."""
+    cars = []
+    for number, count in enumerate(counts):
+        side, tail = rng.uniform((0, 0, -1.5), (4, 0.1, 0), (count, 3)), rng.uniform(
+            (0, 0, -1.5), (0.1, 1.8, 0), (count, 3))
+        cars.append(np.concatenate((side, tail)) + [20 + number * (4 + gap), 6, 0])
+    return np.concatenate(cars).astype(np.float32)
+
+
+@pytest.mark.parametrize('yaw', [0.0, 0.6, 2.0])
+def test_a_mask_over_two_parked_cars_gives_the_box_of_one(yaw):
+    points = parked_cars(np.random.default_rng(0), 1.5, (300, 200))
+    stray = np.array([[1e20, -1e20, 0], [28, 6, 30]], np.float32)
+    turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]], np.float32)
+    points = np.concatenate((points, stray))
+    points[:, :2] = points[:, :2] @ turn.T
+    instance = np.full(len(points), 3, np.uint16)
+    boxes = fit_boxes(points, instance, [tracks_of([[3]], {3: CAR})])
+    np.testing.assert_allclose(boxes.size, [[4, 1.8, 1.5]], atol=0.1)
+    np.testing.assert_allclose(boxes.center[0, :2], turn @ [22, 6.9], atol=0.1)
+
+
 def test_boxes_have_the_class_of_their_track_and_tracks_of_few_points_have_none():
     rng = np.random.default_rng(0)
-    points = rng.normal(size=(40, 3)).astype(np.float32)
+    points = rng.uniform(0, 0.2, (40, 3)).astype(np.float32)
     instance = np.repeat(np.array([9, 2, 0, 5], np.uint16), [10, 20, 10 - FEWEST_POINTS + 1, 4])
     boxes = fit_boxes(points, instance, [tracks_of([[0]], {2: CAR, 5: CAR}),
                                          tracks_of([[0]], {9: PERSON})])
@@ -137,6 +161,26 @@ def test_each_point_has_a_row_and_ids_are_of_one_camera_each(models):
         assert set(result.instance.tolist()) <= front | left | {0}
     assert result.instance.any()
     assert set(result.boxes.track_id.tolist()) <= set(result.instance.tolist())
+
+
+def test_no_two_cameras_have_an_id_in_common_once_ids_start_again(models, monkeypatch):
+    """The left camera sees one thing for ever, the front one another thing in each image."""
+    monkeypatch.setattr(track_ids, 'LAST_ID', 12)
+    newcomers, things = itertools.count(1), np.eye(40, dtype=np.float32)
+    mask = np.full((1, HEIGHT, WIDTH), 6, np.float32)
+
+    def see(images):
+        return [
+            Detections(np.array([CAR], np.uint16), np.ones(1, np.float32), thing[None], mask,
+                       (HEIGHT, WIDTH))
+            for thing in (things[next(newcomers)], things[0])]
+
+    config = PipelineConfig(tracker=TrackerConfig(max_age=0.2, overlap_weight=0.0))
+    perceive = Perception(models[0], see, config)
+    for number in range(30):
+        result = perceive(frame(number * STEP, ('front', 'left'), seed=number))
+        front, left = (result.tracks[name].track_id.tolist() for name in ('front', 'left'))
+        assert left == [2] and len(front) == 1 and front != left
 
 
 def test_points_are_projected_from_where_they_were_at_the_stamp(models):

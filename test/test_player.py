@@ -291,6 +291,19 @@ def test_a_reference_that_is_not_played_is_refused(tmp_path):
     assert "reference = '/top/points' is not allowed: one of /points, /text" in err
 
 
+def test_a_topic_of_another_kind_of_name_does_not_keep_the_others_from_being_played(tmp_path):
+    with BagWriter(tmp_path / 'bag') as bag:
+        for topic in ('/text', '/my text', '/2d'):
+            bag.write(topic, String(data='hello'), START)
+    code, out, err = finish(start('bag_player', bag=tmp_path / 'bag'))
+    assert code == 0
+    assert next(line.split()[1] for line in out.splitlines() if line.startswith('/text')) == '1'
+    warnings = [line for line in err.splitlines() if line]
+    assert len(warnings) == 2 and all('is not played: ' in line for line in warnings)
+    code, _, err = finish(start('bag_player', bag=tmp_path / 'bag', topics="['/my text']"))
+    assert (code, err.count('\n')) == (2, 1)
+
+
 def test_a_truncated_bag_ends_playing_with_one_fatal_line(tmp_path):
     write(tmp_path / 'bag', 30)
     file = tmp_path / 'bag' / 'bag.mcap'

@@ -1,7 +1,6 @@
 """The tracker on made-up detections: identity through order, occlusion, crossing and time."""
 
 import dataclasses
-import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.errors import ConfigurationError
+from xmodelkd_ros.inference import track_ids
 from xmodelkd_ros.inference.image_boxes import bounding_boxes
 from xmodelkd_ros.inference.instance_masks import paint_instances, resolve_overlaps
 from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
@@ -94,7 +94,7 @@ def test_forgotten_after_the_maximal_age():
     assert tracker.update(detections(thing(1, 10, 8)), 10 * FRAME).track_id == first
     for frame in range(11, 22):
         tracker.update(detections(), frame * FRAME)
-    assert tracker.memory_size == 0
+    assert len(tracker.ids) == 0
     assert tracker.update(detections(thing(1, 10, 8)), 22 * FRAME).track_id > first
 
 
@@ -137,7 +137,7 @@ def test_ids_are_unique_and_memory_is_bounded_over_a_long_run():
         present = np.arange(frame // 5, frame // 5 + 3)  # each stays for 15 frames at one place
         found = detections(*(thing(i, 12 * (i % 6), 8) for i in present), size=GRID)
         tracks = tracker.update(found, frame * FRAME)
-        sizes.append(tracker.memory_size)
+        sizes.append(len(tracker.ids))
         for identity, box in zip(tracks.track_id.tolist(), tracks.box, strict=True):
             owner = next(i for i in present if 12 * (i % 6) == box[0])
             assert owner_of_id.setdefault(identity, owner) == owner
@@ -149,21 +149,17 @@ def test_no_more_tracks_than_allowed():
     tracker = Tracker(TrackerConfig(max_tracks=3))
     for frame in range(8):
         tracker.update(detections(thing(frame, 8 * frame, 8)), frame * FRAME)
-        assert tracker.memory_size <= 3
+        assert len(tracker.ids) <= 3
 
 
-def test_ids_wrap_around_and_skip_the_living():
-    tracker = Tracker(ids=itertools.count(65534))
-    steady = tracker.update(detections(thing(0, 70, 8)), 0).track_id.tolist()
-    ids = []
-    for frame in range(1, 6):
-        found = detections(thing(0, 70, 8), thing(frame, 12 * frame - 10, 2))
-        ids += [i for i in tracker.update(found, frame * FRAME).track_id if i not in steady + ids]
-    assert steady == [65534]
-    assert ids == [65535, 1, 2, 3, 4]
-    tracker = Tracker(ids=itertools.chain([7, 65535 + 7, 8]))
-    assert tracker.update(
-        detections(thing(0, 70, 8), thing(1, 7, 2, 0.8)), 0).track_id.tolist() == [7, 8]
+def test_ids_wrap_around_and_skip_the_living(monkeypatch):
+    monkeypatch.setattr(track_ids, 'LAST_ID', 9)
+    tracker, ids = Tracker(TrackerConfig(max_age=0.15, overlap_weight=0.0)), []
+    for frame in range(6):
+        found = detections(
+            thing(0, 70, 8, 0.95), *(thing(2 * frame + n, 12 * n - 10, 2) for n in (1, 2)))
+        ids.append(tracker.update(found, frame * FRAME).track_id.tolist())
+    assert ids == [[1, 2, 3], [1, 4, 5], [1, 6, 7], [1, 8, 9], [1, 2, 3], [1, 4, 5]]
 
 
 def test_reset_and_jump_backwards_forget_but_do_not_reuse_ids():
@@ -171,7 +167,7 @@ def test_reset_and_jump_backwards_forget_but_do_not_reuse_ids():
     found = detections(thing(1, 10, 8))
     assert tracker.update(found, 10 * FRAME).track_id.tolist() == [1]
     tracker.reset()
-    assert tracker.memory_size == 0
+    assert len(tracker.ids) == 0
     assert tracker.update(found, 11 * FRAME).track_id.tolist() == [2]
     assert tracker.update(found, 3 * FRAME).track_id.tolist() == [3]
 
@@ -186,7 +182,7 @@ def test_weak_tracks_need_a_second_sight_and_class_is_a_vote():
     flicker = Tracker()
     flicker.update(weak, 0)
     flicker.update(detections(), FRAME)
-    assert flicker.memory_size == 0
+    assert len(flicker.ids) == 0
 
 
 def test_a_covered_duplicate_is_no_track():
@@ -199,6 +195,13 @@ def test_a_different_place_is_a_different_track():
     tracker = Tracker()
     tracker.update(detections(thing(1, 5, 8)), 0)
     assert tracker.update(detections(thing(1, 70, 8)), FRAME).track_id.tolist() == [2]
+
+
+def test_what_has_no_embedding_is_passed_over_and_harms_nothing_later():
+    tracker, found = Tracker(), detections(thing(1, 10, 8), thing(2, 40, 8))
+    found.embedding[1] = np.nan
+    ids = [tracker.update(found, frame * FRAME).track_id.tolist() for frame in range(3)]
+    assert ids == [[1]] * 3
 
 
 def test_no_detections_at_all():

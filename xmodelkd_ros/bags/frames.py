@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 import dataclasses
@@ -107,8 +108,10 @@ class _Camera:
     model: tuple[bytes, Camera] | None = None
 
     def put(self, data: bytes) -> None:
-        self.stamps.append(header_stamp(data))
-        self.images.append((data, self.info))
+        stamp = header_stamp(data)
+        place = bisect.bisect(self.stamps, stamp)  # drivers may send out of order
+        self.stamps.insert(place, stamp)
+        self.images.insert(place, (data, self.info))
 
     def forget_before(self, stamp: int) -> None:
         old = sum(known < stamp for known in self.stamps)

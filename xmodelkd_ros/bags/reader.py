@@ -18,6 +18,9 @@ from .qos import is_latched
 from .rosbag2 import Connection, ConnectionExtRosbag2, Reader, TopicInfo
 from ..errors import BagError
 
+_STAMP_END = 12
+"""Bytes of a serialised message up to the end of its stamp."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Topic:
@@ -43,15 +46,17 @@ class Topic:
 @functools.cache
 def message_class(type_name: str) -> Any:
     """Import a message class by its ROS name; BagError where its package is not installed."""
-    package, kind, name = type_name.split('/')
     try:
+        package, kind, name = type_name.split('/')
         return getattr(importlib.import_module(f'{package}.{kind}'), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise BagError(f'message type {type_name} is not installed: {error}') from error
 
 
 def header_stamp(data: bytes) -> int:
-    """Return the stamp, ns, of a serialised message that begins with a header."""
+    """Return the stamp, ns, of a serialised message that begins with a header; else BagError."""
+    if len(data) < _STAMP_END:
+        raise BagError(f'a message of {len(data)} bytes is cut off within its stamp')
     order = '<' if data[1] & 1 else '>'
     seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
     return seconds * 1_000_000_000 + nanoseconds
@@ -91,11 +96,15 @@ class BagReader:
         self.start = 0 if empty else self._reader.start_time
         self.end = 0 if empty else self._reader.end_time - 1
 
-    def require(self, topic: str) -> Topic:
-        """Return a topic's description; BagError that names the others if it is not there."""
+    def require(self, topic: str, *type_names: str) -> Topic:
+        """Return the description of a topic, of one of some types or of any; else BagError."""
         if topic not in self.topics:
             raise BagError(f'{self.path} has no topic {topic}, only ' + ', '.join(self.topics))
-        return self.topics[topic]
+        found = self.topics[topic]
+        if type_names and found.type_name not in type_names:
+            raise BagError(f'{self.path}: {topic} holds {found.type_name}, not '
+                           + ' or '.join(type_names))
+        return found
 
     def raw(
         self, topics: Collection[str] | None = None, start: int | None = None

@@ -14,6 +14,7 @@ TRUTH = '/ground_truth'
 
 _CLOUD = 'sensor_msgs/msg/PointCloud2'
 _COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+_INFO = 'sensor_msgs/msg/CameraInfo'
 _IMAGES = ('sensor_msgs/msg/Image', _COMPRESSED)
 _PREFERRED = (
     'image', 'image_raw', 'image_color', 'image_rect', 'image_rect_color', 'image_rect_raw',
@@ -84,14 +85,17 @@ def find_topics(
     Raises
     ------
     BagError
-        If there are no clouds or several, or a given topic is not there.
+        If there are no clouds or several, or a topic is not there or of another type.
 
     """
     cameras = _find_cameras(bag)
     if images:
         for topic in images.values():
-            bag.require(topic)
+            bag.require(topic, *_IMAGES)
         cameras = {name: _camera(topic) for name, topic in images.items()}
+    for camera in cameras.values():
+        if camera.info in bag.topics:
+            bag.require(camera.info, _INFO)
     return SensorTopics(_find_points(bag, points, labels), dict(sorted(cameras.items())))
 
 
@@ -102,7 +106,7 @@ def _find_points(bag: BagReader, given: str, labels: str) -> str:
     ]
     found = [name for name in found if name != labels] or found
     if given or '/points' in found or not found:
-        bag.require(given or '/points')
+        bag.require(given or '/points', _CLOUD)
         return given or '/points'
     if len(found) > 1:
         raise BagError(f'{bag.path} has several topics of clouds, name one: ' + ', '.join(found))

@@ -21,6 +21,7 @@ from .boxes import fit_boxes
 from .fused_segmenter import FusedSegmenter
 from .painting import paint, PaintingConfig
 from .point_segmenter import PointSegmenter
+from .track_ids import next_id
 from .track_points import boxes_in_picture, HoldingConfig, TrackPoints
 from .tracker import Tracker, TrackerConfig
 from ..config import setting
@@ -233,5 +234,10 @@ class Perception:
 
     def _tracker(self, camera: str) -> Tracker:
         if camera not in self._trackers:
-            self._trackers[camera] = Tracker(self._config.tracker, self._ids)
+            self._trackers[camera] = Tracker(self._config.tracker, self._new_id)
         return self._trackers[camera]
+
+    def _new_id(self) -> int:
+        """Return an id that no track of any camera has, nor one that its points still hold."""
+        holders: list[Tracker | TrackPoints] = [*self._trackers.values(), self._track_points]
+        return next_id(self._ids, np.concatenate([holder.ids for holder in holders]))

@@ -54,6 +54,11 @@ class TrackPoints:
         """Forget all tracks, as after a jump in time."""
         self._memory = np.empty(0, _ROW)
 
+    @property
+    def ids(self) -> np.ndarray:
+        """Return the ids of the tracks that are remembered, uint16."""
+        return self._memory['id']
+
     def hold(
         self,
         points: np.ndarray,

@@ -9,7 +9,7 @@ weighs appearance, overlap of boxes and class, within what motion allows since t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 import dataclasses
 import itertools
 
@@ -64,19 +64,19 @@ class Tracker:
     ----------
     config
         When tracks are born, kept and forgotten.
-    ids
-        Source of new ids, counting up; trackers that share one never share an id. Beyond 65535
-        the ids start again from 1, and those of living tracks are skipped.
+    new_id
+        Gives an id that no living track has; None counts up from 1, and from 65535 on anew.
 
     """
 
     def __init__(
         self,
         config: TrackerConfig = TrackerConfig(),
-        ids: Iterator[int] | None = None,
+        new_id: Callable[[], int] | None = None,
     ) -> None:
         self._config = config
-        self._ids = itertools.count(1) if ids is None else ids
+        count = itertools.count(1)
+        self._new_id = new_id or (lambda: next_id(count, self.ids))
         self.reset()
 
     def reset(self) -> None:
@@ -85,9 +85,9 @@ class Tracker:
         self._stamp: int | None = None
 
     @property
-    def memory_size(self) -> int:
-        """Count the tracks in memory, seen or not."""
-        return len(self._memory)
+    def ids(self) -> np.ndarray:
+        """Return the ids of the tracks in memory, seen or not, uint16; 0 if not confirmed yet."""
+        return self._memory['id']
 
     def update(self, detections: Detections, stamp: int) -> Tracks:
         """
@@ -140,7 +140,8 @@ class Tracker:
 
     def _select(self, detections: Detections) -> tuple[Detections, np.ndarray]:
         """Return the detections worth a look in an order of their own, and boxes in pixels."""
-        kept = np.flatnonzero(detections.score >= self._config.low_score)
+        usable = np.isfinite(detections.embedding).all(1)  # a network in half precision may fail
+        kept = np.flatnonzero(usable & (detections.score >= self._config.low_score))
         logits, score = detections.mask_logits[kept], detections.score[kept]
         masks = resolve_overlaps(logits, score)
         area = (logits > 0).sum((1, 2))
@@ -214,7 +215,7 @@ class Tracker:
         memory = self._memory
         enough = memory['sure'] | (memory['hits'] >= self._config.confirm_hits)
         for row in np.flatnonzero((memory['id'] == 0) & (memory['stamp'] == stamp) & enough):
-            memory['id'][row] = next_id(self._ids, memory['id'])
+            memory['id'][row] = self._new_id()
 
     def _output(self, seen: Detections, track: np.ndarray) -> Tracks:
         shown = np.flatnonzero(track >= 0)

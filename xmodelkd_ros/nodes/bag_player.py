@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 import threading
 
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -57,16 +58,17 @@ class BagPlayer(Node):
         self._thread.start()
 
     def _make_outputs(self) -> dict[str, Publisher]:
-        """Return a publisher for each topic, without those of types that are not installed."""
+        """Return a publisher for each topic, without those of an unknown type or odd name."""
         wanted = self._config.topics or [t for t in self._bag.topics if t != '/clock']
         outputs = {}
         for name in wanted:
             try:
                 outputs[name] = self._publisher(name, self._bag.require(name))
-            except BagError as error:
+            except (BagError, NameValidationException) as error:
                 if self._config.topics:
                     raise
-                self.get_logger().warning(f'{name} is not played: {error}')
+                reason = ' '.join(str(error).split())
+                self.get_logger().warning(f'{name} is not played: {reason}')
         return outputs
 
     def _publisher(self, name: str, topic: Topic) -> Publisher:

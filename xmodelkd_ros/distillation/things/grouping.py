@@ -14,7 +14,7 @@ import numpy as np
 from ...config import setting
 from ...errors import needed
 from ...geometry.boxes import points_in_boxes
-from ...inference.boxes import fit_box
+from ...inference.boxes import fit_box, GAP, GAP_GROWTH
 from ...inference.painting import SUITS
 from ...labels import ALL_CLASSES, ID_BY_NAME, IS_THING, THING_CLASSES
 from ...records import PointLabels
@@ -36,10 +36,11 @@ class ThingConfig:
     """How labelled points become things."""
 
     gap: float = setting(
-        0.25, 'points this near to one another, seen from above, are of one thing', unit='m',
+        GAP, 'points this near to one another, seen from above, are of one thing', unit='m',
         low=0.05, high=5.0)
     gap_growth: float = setting(
-        0.01, 'how much the gap grows with each metre of range', unit='m/m', low=0.0, high=0.1)
+        GAP_GROWTH, 'how much the gap grows with each metre of range', unit='m/m', low=0.0,
+        high=0.1)
     farthest: float = setting(
         60.0, 'things beyond this range are left out', unit='m', low=1.0, high=300.0)
     min_points: int = setting(8, 'a thing of fewer points is left out', low=3, high=1000)
