@@ -197,7 +197,8 @@ def test_the_camera_is_placed_at_the_exposure_when_its_stamp_is_offset(tmp_path)
     path, _, _ = jittered(tmp_path)
     for frame in frames(path, fixed_frame='odom', offsets={'front': 30 * MS}):
         for view in frame.views.values():
-            exposed = odom_from_base(view.picture.stamp - 30 * MS) @ BASE_FROM_CAMERA
+            assert view.exposed == view.picture.stamp - 30 * MS
+            exposed = odom_from_base(view.exposed) @ BASE_FROM_CAMERA
             lidar = odom_from_base(frame.cloud.stamp) @ BASE_FROM_LIDAR
             np.testing.assert_allclose(view.camera_from_lidar, invert(exposed) @ lidar, atol=1e-4)
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from student_scoring import score_student
 import torch
-from torch.utils.data import DataLoader
 from xmodelkd_ros.config import from_mapping
 from xmodelkd_ros.distillation.student.batches import collate
 from xmodelkd_ros.distillation.student.class_maps import read_class_map
@@ -41,6 +40,8 @@ from xmodelkd_ros.records import Frame
 from xmodelkd_ros.training.cache import write_drive
 from xmodelkd_ros.training.point.augmentation import PointAugmentation
 from xmodelkd_ros.training.point.training import range_view
+from xmodelkd_ros.training.run_config import RunConfig
+from xmodelkd_ros.training.steps import check_loader, StepSampler
 
 DRIVES = (0, 1, 3, 4)
 VIEW = dataclasses.replace(range_view('hdl64e'), columns=256)
@@ -55,10 +56,9 @@ def places(count, labelled=False):
     return [Place(drive, i, labelled) for i in range(count)]
 
 
-def dataset(labelled, others, batch=2, labelled_slots=1, rank=0, ranks=1):
+def dataset(labelled, others, batch=2, labelled_slots=1, ranks=1):
     make = SampleMaker(VIEW, POINT_CLASSES, 0.4, PointAugmentation(), 200)
-    return DistillationDataset(
-        labelled, others, make, batch, labelled_slots, 4, 7, lambda: 0, rank, ranks)
+    return DistillationDataset(labelled, others, make, batch, labelled_slots, 7, ranks)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(0, 50))
@@ -76,14 +76,13 @@ def test_chosen_sweeps_are_spread_over_drives(lengths, seed):
 
 def test_slots_keep_to_their_shares_whatever_the_number_of_processes():
     others = places(40)
-    together = dataset([], others, batch=4)
-    apart = [dataset([], others, batch=2, rank=rank, ranks=2) for rank in range(2)]
-    seen = [set(), set()]
-    for step in range(30):
-        alone = [together.place(step, slot) for slot in range(4)]
-        assert alone == [apart[slot // 2].place(step, slot) for slot in range(4)]
-        for slot in range(4):
-            seen[slot // 2].add(alone[slot].index)
+    together, apart = dataset([], others, batch=4), dataset([], others, batch=2, ranks=2)
+    seen = []
+    for rank in range(2):
+        numbers = np.ravel(list(StepSampler(30, 2, lambda: 0, rank, 2)))
+        found = [together.place(*divmod(number, 4)).index for number in numbers]
+        assert found == [apart.place(*divmod(number, 4)).index for number in numbers]
+        seen.append(set(found))
     assert seen == [set(range(20)), set(range(20, 40))]
 
 
@@ -92,7 +91,7 @@ def test_labelled_slots_see_labelled_sweeps():
     for step in range(5):
         assert [data.place(step, s).labelled for s in range(3)] == [True, False, False]
     assert dataset(places(3, True), []).place(0, 1).labelled
-    sample = data.at(0)
+    sample = collate([data[number] for number in range(3)])
     assert (sample.target[sample.sweep == 0] >= 0).all()
     assert (sample.target[sample.sweep > 0] < 0).all()
 
@@ -102,15 +101,6 @@ def test_each_pass_takes_every_sweep_once():
     found = [data.place(step, 0).index for step in range(40)]
     assert sorted(found[:20]) == sorted(found[20:]) == list(range(20))
     assert found[:20] != found[20:]
-
-
-def test_an_epoch_goes_on_where_it_stopped():
-    data = dataset([], places(40))
-    whole = [batch.features for batch in data]
-    data.present = lambda: 2
-    rest = [batch.features for batch in data]
-    assert len(whole) == 4 and len(rest) == 2
-    assert all(torch.equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
 
 
 @pytest.mark.parametrize('labelled', [True, False])
@@ -308,9 +298,9 @@ class BadDrive(MadeDrive):
     MissingDependencyError('lz4', 'read a bag'),
 ])
 def test_errors_of_workers_are_one_line(error):
-    loader = DataLoader(
+    loader = check_loader(
         CheckedSweeps([BadDrive(error)], SampleMaker(range_view('hdl64e'), POINT_CLASSES, 0.0)),
-        None, num_workers=1)
+        RunConfig(workers=1), collate)
     with pytest.raises(type(error)) as caught:
         list(loader)
     assert str(caught.value) == str(error)
@@ -406,12 +396,13 @@ def test_a_stopped_run_goes_on_within_an_epoch(one_thread, tmp_path):
             raise Stop
 
     drives, held = [MadeDrive(0), MadeDrive(1)], [MadeDrive(2, 1)]
-    settings = config(steps=4, fraction=0.25)
+    values = {'fraction': 0.25, 'run': {**SMALL['run'], 'workers': 1}}
+    settings = config(steps=4, **values)
     distil(drives, held, tmp_path / 'whole', settings)
     with pytest.raises(Stop):
         distil(drives, held, tmp_path / 'broken', settings, watch=watch)
     with pytest.raises(ConfigurationError, match='steps = 5 is not allowed: 4, as in '):
-        distil(drives, held, tmp_path / 'broken', config(steps=5, fraction=0.25), resume=True)
+        distil(drives, held, tmp_path / 'broken', config(steps=5, **values), resume=True)
     distil(drives, held, tmp_path / 'broken', settings, resume=True)
     first, second = (
         load_checkpoint(tmp_path / out / 'student.safetensors', 'point').state
@@ -428,9 +419,9 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(distilled):
 def test_two_processes_learn_what_one_learns_from_both_their_batches(
     one_thread, tmp_path, monkeypatch
 ):
-    def halves(data, step):
-        samples = [data._sample(step, slot) for slot in data.slots]
-        return [collate(samples[:2]), collate(samples[2:])]
+    def halves(samples):
+        both = len(samples) == 4  # those to validate by come one by one
+        return [collate(samples[:2]), collate(samples[2:])] if both else collate(samples)
 
     def step(module, batches, index):
         total = torch.zeros(())
@@ -445,7 +436,7 @@ def test_two_processes_learn_what_one_learns_from_both_their_batches(
     start = torch.load(tmp_path / 'two' / 'start0.pt')
     alone = DistillationModule.training_step
     monkeypatch.setattr(DistillationModule, 'training_step', step)
-    monkeypatch.setattr(DistillationDataset, 'at', halves)
+    monkeypatch.setattr('xmodelkd_ros.distillation.student.training.collate', halves)
     drives, out = [MadeDrive(seed, 8) for seed in DRIVES], tmp_path / 'one'
     distil(drives, [MadeDrive(2, 1)], out, config(batch=4, **values))
     state = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=False)

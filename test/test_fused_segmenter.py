@@ -133,13 +133,17 @@ def test_pictures_change_what_they_show_and_nothing_else(models):
     np.testing.assert_array_equal(again.confidence, alone.confidence)
 
 
-def test_pictures_show_points_where_they_were_at_the_stamp(models, monkeypatch):
+def test_pictures_show_points_where_and_when_they_were(models, monkeypatch):
     still = frame(10**18)
+    view = still.views['front']
+    late = dataclasses.replace(view.picture, stamp=10**18 + 30_000_000)
+    view = dataclasses.replace(view, picture=late, offset=18_000_000)
     offset = np.random.default_rng(0).integers(-MOTION_PERIOD, MOTION_PERIOD, 1500)
     motion = np.eye(4)
     motion[:3, 3] = (2.0, 0.3, 0.0)
     moving = dataclasses.replace(
-        still, cloud=dataclasses.replace(still.cloud, time_offset=offset), motion=motion)
+        still, cloud=dataclasses.replace(still.cloud, time_offset=offset), motion=motion,
+        views={'front': view})
     segmenter, shown = FusedSegmenter(models / FUSED), []
     look = segmenter._look.forward
     monkeypatch.setattr(segmenter._look, 'forward', lambda points, views, stamp: (
@@ -154,6 +158,8 @@ def test_pictures_show_points_where_they_were_at_the_stamp(models, monkeypatch):
     assert len(taught.views) > 50
     assert shown[0].point.tolist() == taught.views.point.tolist()
     np.testing.assert_allclose(shown[0].depth, taught.views.depth)
+    np.testing.assert_allclose(shown[0].delay, 0.012, atol=1e-6)
+    np.testing.assert_allclose(taught.views.delay, 0.012, atol=1e-6)
 
 
 def test_nothing_to_see_is_legal(models):

@@ -19,10 +19,16 @@ pytest.importorskip('message_filters')
 from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from xmodelkd_ros.bags.synchronising import is_settled  # noqa: E402
-from xmodelkd_ros.messages.stamps import nanoseconds, stamp_message  # noqa: E402
+from xmodelkd_ros.geometry.cameras import Camera  # noqa: E402
+from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
+from xmodelkd_ros.messages.images import image_message  # noqa: E402
+from xmodelkd_ros.messages.stamps import header_message, nanoseconds, stamp_message  # noqa: E402
+from xmodelkd_ros.nodes.frames import FrameMaker  # noqa: E402
 from xmodelkd_ros.nodes.image_queue import ImageQueue  # noqa: E402
-from xmodelkd_ros.nodes.intake import Intake, MOST_CLOUDS  # noqa: E402
+from xmodelkd_ros.nodes.intake import Arrival, Intake, MOST_CLOUDS  # noqa: E402
 from xmodelkd_ros.nodes.ledger import Complaints, Ledger, USED  # noqa: E402
+from xmodelkd_ros.nodes.measurements import Measurements  # noqa: E402
+from xmodelkd_ros.nodes.perception_config import CameraConfig, PerceptionConfig  # noqa: E402
 from xmodelkd_ros.nodes.time_jump import JUMP, SETTLING, TimeJumps, Verdict  # noqa: E402
 from xmodelkd_ros.nodes.worker import Worker  # noqa: E402
 from xmodelkd_ros.records import Cloud, Frame  # noqa: E402
@@ -276,6 +282,28 @@ def work(bench, recorder, views=()):
     bench.intake.close()
     worker.join()
     return told
+
+
+def test_frames_know_when_a_picture_was_taken_by_the_clock_of_the_clouds():
+    asked, image = [], image_message(
+        np.zeros((2, 3, 3), np.uint8), 'rgb8', header_message(START + 30 * MS, 'front'))
+    camera_model = Camera.pinhole(3, 2, 1.0, 1.0, 1.0, 1.0)
+    transforms = SimpleNamespace(
+        between=lambda camera, lidar, patience: asked.append((camera[1], lidar[1])),
+        frame=lambda cloud, views, patience: Frame(cloud, views))
+    logbook = SimpleNamespace(ledger=SimpleNamespace(settle=lambda *given: None))
+    make_frame = FrameMaker(
+        PerceptionConfig(), {'front': CameraConfig(time_offset=0.018)},
+        SimpleNamespace(take_images=lambda arrival: {'front': image}),
+        SimpleNamespace(camera=lambda *given: camera_model), transforms, logbook)
+    cloud = cloud_message(Cloud(START, np.zeros((1, 3), np.float32)))
+    arrival = Arrival(cloud, START, time.monotonic(), 0)
+    frame = make_frame(arrival)
+    assert asked == [(START + 12 * MS, START)]
+    assert frame.views['front'].exposed == START + 12 * MS
+    measurements = Measurements(lambda: START)
+    measurements.note_output(arrival, frame)
+    assert measurements.values()['image.front.pair_offset.p50_ms'] == pytest.approx(12)
 
 
 def test_tracks_are_forgotten_between_the_clouds_before_and_after_a_jump():

@@ -166,7 +166,7 @@ def test_node_without_autostart_survives_a_missing_checkpoint(models, ros, capfd
 
 def make_transforms(fixed_frame='', fallback=()):
     node = rclpy.create_node('transforms')
-    logbook = Logbook(node.get_logger(), lambda: 0, {})
+    logbook = Logbook(node.get_logger(), lambda: 0)
     return Transforms(node, fixed_frame, fallback, logbook), logbook
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from stopped_run import check_resumed_equals_whole
 import torch
 from xmodelkd_ros.cli.train import main as train
 from xmodelkd_ros.config import from_mapping
@@ -22,6 +23,7 @@ from xmodelkd_ros.training.point.augmentation import augment, front, PointAugmen
 from xmodelkd_ros.training.point.dataset import collate, PointDataset
 from xmodelkd_ros.training.point.evaluation import evaluate_point
 from xmodelkd_ros.training.point.losses import class_weights, IGNORED, lovasz_softmax, point_loss
+from xmodelkd_ros.training.point.module import PointModule
 from xmodelkd_ros.training.point.training import PointTrainingConfig, range_view, train_point
 from xmodelkd_ros.training.segmentation_module import intersection_over_union
 
@@ -197,10 +199,7 @@ def test_batches_number_their_cells_apart(drives):
 
 def test_samples_follow_the_seed(drives):
     data = PointDataset(drives, range_view('hdl64e'), POINT_CLASSES, PointAugmentation(), 256)
-    torch.manual_seed(5)
-    first, second = data[0], data[0]
-    torch.manual_seed(5)
-    again = data[0]
+    first, again, second = (data.sample(0, np.random.default_rng(seed)) for seed in (5, 5, 6))
     assert torch.equal(first.image, again.image) and not torch.equal(first.image, second.image)
 
 
@@ -233,6 +232,18 @@ def test_a_run_is_resumed(trained, drives, tmp_path):
     assert state['global_step'] == 4 and state['epoch'] == 1
 
 
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_stopped_run_ends_as_if_nothing_had_been(drives, tmp_path, workers, monkeypatch):
+    run = {**SMALL['run'], 'epochs': 2, 'workers': workers}
+    config = from_mapping(PointTrainingConfig, {**SMALL, 'run': run})
+
+    def train(out, resume):
+        folders = [drive.folder for drive in drives]
+        train_point(folders, folders[1:], out, config, tmp_path / 'cache', resume)
+
+    check_resumed_equals_whole(train, PointModule, tmp_path, monkeypatch)
+
+
 def test_faults_are_one_line(drives, tmp_path, capsys):
     given = ['--drives', str(drives[0].folder), '--validation', str(drives[1].folder)]
     for extra, text in (
@@ -248,22 +259,20 @@ def test_faults_are_one_line(drives, tmp_path, capsys):
 
 @pytest.mark.timeout(300)
 def test_two_processes_train_together(drives, tmp_path):
-    script = (
-        'import sys; from pathlib import Path; from xmodelkd_ros.config import from_mapping;'
-        'from xmodelkd_ros.training.point.training import *;'
-        f'train_point([{str(drives[0].folder)!r}], [{str(drives[1].folder)!r}],'
-        f'Path({str(tmp_path)!r}), from_mapping(PointTrainingConfig, {SMALL!r}), Path("c"))'
-    )
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    flags = ' '.join((
+        'point --run.devices 2 --run.epochs 1 --run.workers 0 --run.precision 32-true --batch 2',
+        '--network.channels 8 8 8 --network.blocks 1 1 1 --network.head 8 --sector 256',
+        '--points 500 --validate-every 1 --warm-up 1')).split()
     run = subprocess.Popen(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
-         '--no-python', sys.executable, '-c', script],
-        env=environment, start_new_session=True,
-    )
+        [sys.executable, '-m', 'xmodelkd_ros.cli.train', *flags, '--out', str(tmp_path),
+         '--drives', str(drives[0].folder), '--validation', str(drives[1].folder)],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}, text=True,
+        stdout=subprocess.PIPE, start_new_session=True)
     try:
-        assert run.wait(timeout=280) == 0
+        said = run.communicate(timeout=280)[0]
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 0 and said.count('best checkpoint') == 1
     state = torch.load(tmp_path / 'checkpoints' / 'last.ckpt', weights_only=False)
     assert state['global_step'] == 1

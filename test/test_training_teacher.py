@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from stopped_run import check_resumed_equals_whole
 import torch
 from xmodelkd_ros.cli import evaluate
 from xmodelkd_ros.distillation.teachers.teacher import make_teacher
@@ -122,6 +123,17 @@ def test_samples_pair_pixels_and_targets(drive):
         colour = torch.from_numpy(PALETTE[target[inside].numpy() + 1].astype(int))
         exact = (image.permute(1, 2, 0)[inside].int() - colour).abs().amax(1) < 8
         assert exact.float().mean() > 0.6  # but for the borders of blocks, which are blurred
+
+
+def test_a_stopped_run_ends_as_if_nothing_had_been(drive, tmp_path, monkeypatch):
+    how = config(
+        augmentation=VideoAugmentationConfig(),
+        run=RunConfig(epochs=3, workers=0, precision='32-true'))
+
+    def train(out, resume):
+        train_teacher([drive], [drive], out, how, tmp_path / 'cache', resume)
+
+    check_resumed_equals_whole(train, TeacherModule, tmp_path, monkeypatch)
 
 
 def test_pictures_without_labels_are_refused(tmp_path):

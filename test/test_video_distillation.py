@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from small_world import TRACK_EVERYTHING
+from stopped_run import check_resumed_equals_whole
 from test_networks_video import SMALL
 from test_training_video import CAR, PERSON, scene
 import torch
@@ -423,10 +424,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(
     from xmodelkd_ros.cli.train import _config_class, _module
     from xmodelkd_ros.training.video.module import VideoTrainingModule
 
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    def train(out, resume=False):
+    def train(out, resume):
         values = TRAINING | {'run': {**TRAINING['run'], 'epochs': 2, 'workers': workers}}
         if kind == 'video':
             values['clips'] = {k: v for k, v in values['clips'].items() if k != 'frames'}
@@ -435,22 +433,8 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(
         getattr(_module(kind), f'train_{kind}')(
             [drives['learned']], [drives['checked']], out,
             from_mapping(_config_class(kind), values), tmp_path / 'cache', resume)
-        path = out / 'checkpoints' / 'last.ckpt'
-        return torch.load(path, weights_only=False)['state_dict']
 
-    def stop(module, *given):
-        after(module, *given)
-        if module.global_step == 5:
-            raise Stop
-
-    whole = train(tmp_path / 'whole')
-    after = VideoTrainingModule.on_train_batch_end
-    monkeypatch.setattr(VideoTrainingModule, 'on_train_batch_end', stop)
-    with pytest.raises(Stop):
-        train(tmp_path / 'broken')
-    monkeypatch.undo()
-    broken = train(tmp_path / 'broken', resume=True)
-    assert all(torch.equal(value, broken[name]) for name, value in whole.items())
+    check_resumed_equals_whole(train, VideoTrainingModule, tmp_path, monkeypatch)
 
 
 TOGETHER = """

@@ -63,7 +63,7 @@ class Picture:
     Parameters
     ----------
     stamp
-        Time of the exposure, ns.
+        What the camera calls the time of the exposure, ns.
     rgb
         (H, W, 3) uint8.
     label
@@ -96,7 +96,9 @@ class View:
     camera
         Its camera model, of the size of the image.
     camera_from_lidar
-        (4, 4): lidar frame at the cloud's stamp to optical frame at the picture's stamp.
+        (4, 4): lidar frame at the cloud's stamp to optical frame at the exposure.
+    offset
+        How much later than the cloud the camera is stamped for the same instant, ns.
 
     """
 
@@ -104,6 +106,12 @@ class View:
     picture: Picture
     camera: Camera
     camera_from_lidar: np.ndarray
+    offset: int = 0
+
+    @property
+    def exposed(self) -> int:
+        """Time of the exposure by the cloud's clock, ns."""
+        return self.picture.stamp - self.offset
 
 
 @dataclasses.dataclass(frozen=True)

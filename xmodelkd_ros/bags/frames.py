@@ -206,7 +206,7 @@ class _Pairing:
         model.check_size(width, height)
         camera_from_lidar = self._transforms.between(
             (picture.frame, stamp - camera.offset), (cloud.frame, cloud.stamp))
-        return View(camera.name, picture, model, camera_from_lidar)
+        return View(camera.name, picture, model, camera_from_lidar, camera.offset)
 
     def _true_cloud(self, cloud: Cloud) -> Cloud:
         data = self._truth.get(self._labels, {}).get(cloud.stamp)

@@ -90,7 +90,7 @@ class ImageFeatures(nn.Module):
         mixed = torch.einsum('fd,bdhw->bfhw', self.mixing, features)
         probability = _sample(logits, grid).softmax(1) @ self.ours
         depth = torch.from_numpy(pairing.depth).to(device)
-        delay = torch.full_like(depth, (view.picture.stamp - stamp) * 1e-9)
+        delay = torch.full_like(depth, (view.exposed - stamp) * 1e-9)
         index = torch.from_numpy(pairing.index).to(device)
         return index, _sample(mixed, grid), probability, depth, delay
 

@@ -106,10 +106,10 @@ class FrameMaker:
     def _placed(self, name: str, picture: Picture, cloud: Cloud, patience: float) -> View:
         height, width = picture.rgb.shape[:2]
         camera = self._calibrations.camera(name, width, height)
-        exposed = picture.stamp - self._cameras[name].offset
+        offset = self._cameras[name].offset
         camera_from_lidar = self._transforms.between(
-            (picture.frame, exposed), (cloud.frame, cloud.stamp), patience)
-        return View(name, picture, camera, camera_from_lidar)
+            (picture.frame, picture.stamp - offset), (cloud.frame, cloud.stamp), patience)
+        return View(name, picture, camera, camera_from_lidar, offset)
 
 
 def _picture(message: Image | CompressedImage) -> Picture:

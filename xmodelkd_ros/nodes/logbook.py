@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
@@ -21,8 +21,6 @@ class Logbook:
         Of the node.
     clock
         ROS time, ns.
-    offsets
-        Of each camera's stamps, ns.
 
     Attributes
     ----------
@@ -35,13 +33,11 @@ class Logbook:
 
     """
 
-    def __init__(
-        self, logger: RcutilsLogger, clock: Callable[[], int], offsets: Mapping[str, int]
-    ) -> None:
+    def __init__(self, logger: RcutilsLogger, clock: Callable[[], int]) -> None:
         self.logger = logger
         self.complaints = Complaints(logger.warning)
         self.ledger = Ledger(self.complaints)
-        self.measurements = Measurements(clock, offsets)
+        self.measurements = Measurements(clock)
         self.tf_failures: Counter[str] = Counter()
         self.not_finite = 0
         self.time_jumps = 0

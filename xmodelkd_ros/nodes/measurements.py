@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import contextlib
 import time
 
@@ -25,13 +25,11 @@ class Measurements:
     ----------
     clock
         ROS time, ns.
-    offsets
-        Of each camera's stamps, ns.
 
     """
 
-    def __init__(self, clock: Callable[[], int], offsets: Mapping[str, int]) -> None:
-        self._clock, self._offsets = clock, offsets
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
         self._stages, self._frames = StageTimer(WINDOW), StageTimer(WINDOW)
 
     def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
@@ -45,8 +43,7 @@ class Measurements:
         if 0 <= from_stamp < COMPARABLE:
             self._frames.record('latency_from_stamp', from_stamp)
         for name, view in frame.views.items():
-            offset = view.picture.stamp - self._offsets[name] - arrival.stamp
-            self._frames.record(f'image.{name}.pair_offset', abs(offset))
+            self._frames.record(f'image.{name}.pair_offset', abs(view.exposed - arrival.stamp))
 
     def values(self) -> dict[str, object]:
         """Return the percentiles of each, ms, by dotted key."""

@@ -52,9 +52,7 @@ class PerceptionNode(WorkingNode):
         refuse_unknown_parameters(self)
         path = self.config.calibration_file
         self._from_file = read_calibration_file(path) if path else []
-        self._logbook = Logbook(
-            self.get_logger(), lambda: self.get_clock().now().nanoseconds,
-            {name: camera.offset for name, camera in self._cameras.items()})
+        self._logbook = Logbook(self.get_logger(), lambda: self.get_clock().now().nanoseconds)
         self._models: Models | None = None
         self._session: Session | None = None
         self._diagnostics = Diagnostics(

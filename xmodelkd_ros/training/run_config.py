@@ -32,3 +32,9 @@ class RunConfig:
     def present_workers(self) -> int:
         """Return `workers`, but no more than this process has cores."""
         return min(self.workers, len(os.sched_getaffinity(0)))
+
+
+def rank_of(run: RunConfig) -> tuple[int, int]:
+    """Return which process of a run this is, and how many there are."""
+    rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
+    return int(rank), int(os.environ.get('WORLD_SIZE', run.devices))

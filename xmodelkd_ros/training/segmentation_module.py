@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from torch import nn, Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from .point.losses import IGNORED
-from .run_config import RunConfig
-from .trainer import adamw
-from ..config import setting
+from .run_config import rank_of, RunConfig
+from .steps import check_loader, Collate, Draws, step_loader, Varied
+from .trainer import adamw, fit, seed_step
+from ..config import setting, to_mapping
 from ..labels import SemanticClass
 
 
@@ -63,6 +65,10 @@ class SegmentationModule(lightning.LightningModule):
         self.register_buffer('weight', weight)
         self.confusion = MulticlassConfusionMatrix(len(classes), ignore_index=IGNORED)
 
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        """Draw what a step draws at random by its number alone, so that a resumed run does too."""
+        seed_step(self, self.config.run.seed)
+
     def on_validation_epoch_end(self) -> None:
         """Log the IoU of each class and their mean over the classes that are there, in percent."""
         log_iou(self, self.confusion, 'miou', self.classes)
@@ -81,16 +87,34 @@ class SegmentationModule(lightning.LightningModule):
         }
 
 
-def make_loader(
-    samples: Dataset[Any], batch: int, workers: int, shuffle: bool,
-    collate: Callable[[list[Any]], Any] | None = None,
-) -> DataLoader[Any]:
-    """Return batches to train on, shuffled and all full, or to validate by, in order."""
-    return DataLoader(
-        samples, batch, shuffle=shuffle, drop_last=shuffle, collate_fn=collate,
-        num_workers=workers, persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
+def fit_segmentation(
+    module: SegmentationModule, samples: Varied, held: Dataset[Any], out: Path,
+    export: Callable[[], None], resume: bool, collate: Collate | None = None,
+) -> None:
+    """
+    Train a module by samples, varied anew each time, and validate it by those held out.
+
+    Parameters
+    ----------
+    module
+        What is trained, and how.
+    samples, held
+        What it learns from, and what it is checked by.
+    out
+        Folder for the log and the checkpoints.
+    export
+        Writes the module's present weights.
+    resume
+        Go on from where the last run in `out` stopped.
+    collate
+        Joins samples.
+
+    """
+    config, run = module.config, module.config.run
+    steps = max(1, len(samples) // (config.batch * rank_of(run)[1]))
+    training = step_loader(module, Draws(samples, run.seed), steps, config.batch, run, collate)
+    fit(module, training, check_loader(held, run, collate), run, out, 'miou', export,
+        to_mapping(config), resume)
 
 
 def log_iou(

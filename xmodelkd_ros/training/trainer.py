@@ -35,7 +35,6 @@ def fit(
     configuration: Mapping[str, Any],
     resume: bool = False,
     watch: Watch | None = None,
-    deal: bool = True,
 ) -> None:
     """
     Train a module; the best state so far is exported whenever validation improves.
@@ -47,7 +46,7 @@ def fit(
     module
         Logs `monitor` in its validation.
     training, validation
-        Batches.
+        Batches of this process.
     config
         How the run goes.
     out
@@ -62,8 +61,6 @@ def fit(
         Go on from where the last run in `out` stopped.
     watch
         Told after each step; what it raises ends the run, which can be resumed.
-    deal
-        Deal the samples out to the processes; otherwise each takes all that the loaders give it.
 
     Raises
     ------
@@ -85,7 +82,7 @@ def fit(
         best,
         checkpoint,
         TQDMProgressBar(1),
-    ], deal)
+    ])
     with stop, _naming(out):
         trainer.fit(
             module, training, validation, ckpt_path=str(last) if resume else None,
@@ -160,9 +157,7 @@ def _naming(out: Path) -> Iterator[None]:
         raise
 
 
-def _trainer(
-    config: RunConfig, out: Path, callbacks: list[Any], deal: bool
-) -> lightning.Trainer:
+def _trainer(config: RunConfig, out: Path, callbacks: list[Any]) -> lightning.Trainer:
     gpu = torch.cuda.is_available()
     devices = int(os.environ.get('LOCAL_WORLD_SIZE', config.devices))
     world = int(os.environ.get('WORLD_SIZE', devices))
@@ -185,7 +180,7 @@ def _trainer(
         num_sanity_val_steps=0,
         enable_model_summary=False,
         log_every_n_steps=10,
-        use_distributed_sampler=deal,
+        use_distributed_sampler=False,  # `steps` deals samples out
     )
 
 

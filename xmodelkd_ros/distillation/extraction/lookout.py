@@ -30,12 +30,11 @@ class Lookout:
 
     def __init__(self, plan: DrivePlan) -> None:
         config, self._plan = plan.config, plan
-        self._offsets = {name: round(s * 1e9) for name, s in config.offsets.items()}
         self._frames = functools.partial(
             frames, plan.source, plan.survey.cameras, rectified=config.rectified,
             fixed_frame=config.fixed_frame if plan.odometry == 'tf' else '',
-            tolerance=round(config.tolerance * 1e9), offsets=self._offsets,
-            topics=plan.survey.topics)
+            tolerance=round(config.tolerance * 1e9), topics=plan.survey.topics,
+            offsets={name: round(s * 1e9) for name, s in config.offsets.items()})
 
     def frames(self, stamps: Collection[int]) -> Iterator[Frame]:
         """Yield the frames of sweeps by stamp, ns, placed with the drive's odometry."""
@@ -85,8 +84,7 @@ class Lookout:
     def _moved(self, view: View, index: int) -> View:
         """Return a view with the motion of the lidar from the sweep to the picture in it."""
         now = self._plan.trajectory.pose(index)
-        stamp = view.picture.stamp - self._offsets.get(view.name, 0)
-        then = self._plan.trajectory.pose_at(index, stamp)
+        then = self._plan.trajectory.pose_at(index, view.exposed)
         if now is None or then is None:
             return view
         placed = camera_from_lidar_between(view.camera_from_lidar, then, now, np.eye(4))

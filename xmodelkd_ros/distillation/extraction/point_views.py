@@ -59,7 +59,7 @@ def look_up_points(
     none
         No views, of the drive's names and widths.
     config
-        Occlusion, and the cameras' offsets.
+        Occlusion.
 
     """
     look = _Look(own, none.names, config)
@@ -108,8 +108,7 @@ class _Look:
         return project_points(points, view.camera_from_lidar, view.camera, self.config.occlusion)
 
     def rows(self, name: str, view: View, pairing: Pairing, answer: Answer) -> PointViews:
-        late = (view.picture.stamp - self.own.frame.cloud.stamp) * 1e-9
-        late -= self.config.offsets.get(view.name, 0.0)
+        late = (view.exposed - self.own.frame.cloud.stamp) * 1e-9
         return PointViews(
             pairing.index.astype(np.int32),
             np.full(len(pairing), self.names.index(name), np.uint8),

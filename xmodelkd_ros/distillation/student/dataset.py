@@ -1,22 +1,22 @@
 """
 Which sweep each step of a training sees.
 
-Everything is a function of (seed, step, slot): nothing hidden in workers, so a run that was
-killed goes on as if nothing had been. A step has `batch` slots on each of `ranks` processes. Each
+Everything is a function of (seed, step, slot), so a run that was killed goes on as if nothing had
+been. A step has `batch` slots on each of `ranks` processes. Each
 slot walks through its own share of the sweeps, in an order that each pass draws anew; so a
 process reads its own shards only, and as many slots on fewer processes see the same sweeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, get_worker_info, IterableDataset
+from torch.utils.data import Dataset
 
-from .batches import collate, DistillationBatch
+from .batches import DistillationBatch
 from .samples import SampleMaker
 from ..records import FrameSource
 
@@ -43,9 +43,9 @@ class Place:
     labelled: bool
 
 
-class DistillationDataset(IterableDataset[DistillationBatch]):
+class DistillationDataset(Dataset[DistillationBatch]):
     """
-    The batches of a training, from the present step to the end of its epoch.
+    The samples of a training by their number: the slots of each step, one after the other.
 
     Parameters
     ----------
@@ -57,14 +57,10 @@ class DistillationDataset(IterableDataset[DistillationBatch]):
         Slots on each process.
     labelled_slots
         How many of them see labelled sweeps, where there are both kinds.
-    steps
-        Steps of an epoch.
     seed
         Seed of order and augmentation.
-    present
-        Returns the step at which an iteration starts.
-    rank, ranks
-        This process and how many there are.
+    ranks
+        How many processes there are.
 
     """
 
@@ -75,44 +71,24 @@ class DistillationDataset(IterableDataset[DistillationBatch]):
         make: SampleMaker,
         batch: int,
         labelled_slots: int,
-        steps: int,
         seed: int,
-        present: Callable[[], int],
-        rank: int = 0,
         ranks: int = 1,
     ) -> None:
         if not others:
             labelled_slots = batch
         elif not labelled:
             labelled_slots = 0
-        self.make, self.steps, self.seed, self.present = make, steps, seed, present
-        self.slots = range(rank * batch, (rank + 1) * batch)
+        self.make, self.seed = make, seed
         kinds = [slot % batch < labelled_slots for slot in range(ranks * batch)]
-        self.shares = {
-            slot: _share(
-                labelled if kinds[slot] else others, sum(kinds[:slot]) if kinds[slot]
-                else slot - sum(kinds[:slot]), kinds.count(kinds[slot]))
-            for slot in self.slots
-        }
+        self.shares = [
+            _share(
+                labelled if kind else others, kinds[:slot].count(kind), kinds.count(kind))
+            for slot, kind in enumerate(kinds)
+        ]
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[DistillationBatch]:
-        worker = get_worker_info()
-        first = self.present()
-        last = (first // self.steps + 1) * self.steps
-        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        for step in range(first + number, last, count):
-            yield self.at(step)
-
-    def at(self, step: int) -> DistillationBatch:
-        """Return the batch of a step."""
-        return collate([self._sample(step, slot) for slot in self.slots])
-
-    def _sample(self, step: int, slot: int) -> DistillationBatch:
-        place = self.place(step, slot)
-        rng = np.random.default_rng((self.seed, step, slot))
+    def __getitem__(self, number: int) -> DistillationBatch:
+        step, slot = divmod(number, len(self.shares))
+        place, rng = self.place(step, slot), np.random.default_rng((self.seed, step, slot))
         return self.make(place.drive.frame(place.index), place.labelled, rng)
 
     def place(self, step: int, slot: int) -> Place:

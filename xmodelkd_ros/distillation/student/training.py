@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from .batches import collate
 from .config import DistillConfig
 from .dataset import CheckedSweeps, DistillationDataset, Place
 from .labelled_sweeps import choose_sweeps, labelled_sweeps
@@ -26,7 +26,8 @@ from ...inference.image_features import ImageFeatures
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
 from ...training.point.training import range_view
-from ...training.steps import rank_of, StepLoader
+from ...training.run_config import rank_of
+from ...training.steps import check_loader, step_loader
 from ...training.trainer import fit, seed_everything, Watch
 
 _COUNTED = 60
@@ -73,7 +74,8 @@ def distil(
         If there is nothing to learn from, or another run is in `out`.
 
     """
-    seed_everything(config.run.seed)
+    run = config.run
+    seed_everything(run.seed)
     if resume and (out / RUN_FILE).is_file():
         check_run(out / RUN_FILE, to_mapping(config))
     view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
@@ -86,8 +88,7 @@ def distil(
     module = DistillationModule(config, POINT_CLASSES, weight, width)
     load_start(module.student, config.start)
     samples = DistillationDataset(
-        labelled, others, make, config.batch, config.labelled, config.steps, config.run.seed,
-        lambda: module.global_step, *rank_of(config.run))
+        labelled, others, make, config.batch, config.labelled, run.seed, rank_of(run)[1])
     held = CheckedSweeps(
         validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
 
@@ -95,10 +96,9 @@ def distil(
         summary = _summary(module, labelled, others, config)
         save_student(out, module, config, view, summary, image)
 
-    workers = config.run.present_workers
     fit(
-        module, StepLoader(samples, None, num_workers=workers),
-        DataLoader(held, None, num_workers=workers), config.run, out, 'miou', export,
+        module, step_loader(module, samples, config.steps, config.batch, run, collate),
+        check_loader(held, run, collate), run, out, 'miou', export,
         to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(), watch,
     )
     return out / STUDENT

@@ -106,8 +106,11 @@ class PointDataset(Dataset[PointBatch]):
         return len(self.places)
 
     def __getitem__(self, index: int) -> PointBatch:
+        return self.sample(index, np.random.default_rng(index))
+
+    def sample(self, index: int, rng: np.random.Generator) -> PointBatch:
+        """Return a sweep, varied by a source of randomness."""
         points, intensity, target = self._load(index)
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
         if self.sector:
             points, kept = front(points, self.sector / self.projection.config.columns, rng)
             target, intensity = target[kept], None if intensity is None else intensity[kept]

@@ -11,8 +11,8 @@ from .dataset import collate, PointDataset
 from .losses import class_weights
 from .module import PointModule, PointTrainingConfig
 from ..cache import cached_drives, CachedDrive
-from ..segmentation_module import make_loader
-from ..trainer import fit, seed_everything
+from ..segmentation_module import fit_segmentation
+from ..trainer import seed_everything
 from ...config import to_mapping
 from ...labels import POINT_CLASSES
 from ...networks.checkpoint import Checkpoint, halves, save_checkpoint
@@ -67,12 +67,7 @@ def train_point(
         save_checkpoint(path, _checkpoint(module, config, view, len(samples)))
 
     held = PointDataset(held_out, view, POINT_CLASSES, every=config.validate_every)
-    workers = config.run.present_workers
-    fit(
-        module, make_loader(samples, config.batch, workers, True, collate),
-        make_loader(held, 1, workers, False, collate), config.run, out, 'miou', export,
-        to_mapping(config), resume,
-    )
+    fit_segmentation(module, samples, held, out, export, resume, collate)
     return path
 
 

@@ -33,7 +33,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
     size
         (H, W) of augmented pictures.
     augmentation
-        How pictures are varied, anew each time; None gives them as they are.
+        How pictures are varied; None gives them as they are.
     every
         Take every n-th frame only.
 
@@ -69,9 +69,12 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.sample(index, np.random.default_rng(index))
+
+    def sample(self, index: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return a picture and its target, varied by a source of randomness."""
         picture = self.picture(index)
         if self.augmentation is not None:
-            random = np.random.default_rng(int(torch.randint(2**62, ())))
             picture = augment([picture], self.size, self.augmentation, random)[0]
         return torch.from_numpy(picture.rgb).permute(2, 0, 1), self._target(picture)
 

@@ -10,8 +10,8 @@ from .module import TeacherModule, TeacherTrainingConfig
 from .pictures import PictureDataset
 from ..cache import cached_drives
 from ..point.losses import class_weights
-from ..segmentation_module import make_loader
-from ..trainer import fit, seed_everything
+from ..segmentation_module import fit_segmentation
+from ..trainer import seed_everything
 from ...config import to_mapping
 from ...labels import ALL_CLASSES, ID_BY_NAME, ID_FROM_CITYSCAPES, SemanticClass
 from ...networks.espnetv2 import EspNetV2
@@ -65,12 +65,7 @@ def train_teacher(
         save_espnetv2(path, module.network, CLASSES, {
             **module.summary(), 'pictures': len(samples), 'configuration': told})
 
-    workers = config.run.present_workers
-    fit(
-        module, make_loader(samples, config.batch, workers, True),
-        make_loader(held, 1, workers, False), config.run, out, 'miou', export,
-        to_mapping(config), resume,
-    )
+    fit_segmentation(module, samples, held, out, export, resume)
     return path
 
 

@@ -14,8 +14,8 @@ from .clips import ClipDataset, collate
 from .module import VideoTrainingConfig, VideoTrainingModule
 from .paste import has_truth
 from ..cache import cached_drives, CachedDrive
-from ..run_config import RunConfig
-from ..steps import rank_of, StepLoader, StepSampler
+from ..run_config import rank_of, RunConfig
+from ..steps import step_loader
 from ..trainer import fit, seed_everything
 from ...config import to_mapping
 from ...errors import BagError
@@ -93,17 +93,11 @@ def train_module(
     """
     module.begin()
     config, run = module.config, module.config.run
-    steps = StepSampler(
-        config.steps, config.batch, lambda: module.global_step, *rank_of(run))
-    workers = run.present_workers
-    training = StepLoader(
-        clips, batch_sampler=steps, collate_fn=collate, num_workers=workers,
-        persistent_workers=workers > 0,
-    )
+    training = step_loader(module, clips, config.steps, config.batch, run, collate)
     export = functools.partial(_export, module, path, drives, time.monotonic())
     fit(
         module, training, validation, run, path.parent, 'validation/ap', export,
-        to_mapping(config), resume, deal=False,
+        to_mapping(config), resume,
     )
     return path
 
