@@ -36,8 +36,8 @@ class BagTransforms(PosesAtStamps):
         super().__init__(Buffer(cache_time=_LONGER_THAN_ANY_BAG), fixed_frame)
         self._complained = set[str]()
         found = [topic for topic in ('/tf', '/tf_static') if topic in bag.topics]
-        for topic in found:
-            bag.require(topic, 'tf2_msgs/msg/TFMessage')
+        for name in found:
+            bag.require(name, 'tf2_msgs/msg/TFMessage')
         for topic, _, message in bag.messages(found):
             for transform in message.transforms:
                 if topic == '/tf_static':
