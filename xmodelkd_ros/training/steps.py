@@ -132,7 +132,7 @@ def check_loader(
 ) -> DataLoader[Any]:
     """Return this process's samples to validate by, one by one; all take as many steps."""
     rank, ranks = rank_of(run)
-    dealt = DistributedSampler(samples, ranks, rank, shuffle=False)
+    dealt: DistributedSampler[Any] = DistributedSampler(samples, ranks, rank, shuffle=False)
     return DataLoader(samples, 1, sampler=dealt, collate_fn=collate, **_workers(run))
 
 
