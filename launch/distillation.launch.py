@@ -21,7 +21,7 @@ LISTS = {
     'validation': 'bags to choose the weights and to judge by, separated by commas',
     'labelled': 'bags with labels for fine-tuning, separated by commas',
     'labels': 'folders of .label files, one for each of them, separated by commas',
-    'simulated': 'simulated bags to mix in, separated by commas',
+    'simulated': 'simulated bags to mix in, or folders of them, separated by commas',
     'sweeps': 'bags without images, separated by commas',
     'rectified': 'cameras whose images are rectified, separated by commas',
     'cameras': 'cameras that are used, separated by commas',

@@ -130,7 +130,9 @@ def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch)
 
 @pytest.mark.parametrize('key', ['simulated', 'sweeps'])
 def test_bags_without_images_are_learned_from_beside_those_with(folder, teacher, key):
-    more = write_drive(folder / 'more', images=False, seed=50, labelled=key == 'simulated')
+    more = folder / 'more'
+    more.mkdir()
+    write_drive(more / 'drive', images=False, seed=50, labelled=key == 'simulated')
     make(folder, teacher, **{key: [str(more)]}).run()
     kept = load_checkpoint(folder / 'out' / 'student.safetensors', 'point').training
     assert kept['labelled_sweeps'] == (3 if key == 'simulated' else 0)

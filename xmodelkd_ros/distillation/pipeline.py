@@ -162,7 +162,7 @@ class Pipeline:
 
     def _train(self, watch: Watch) -> None:
         config = self.config
-        drives, simulated = self.drives.to_train(), self.drives.alone(config.simulated)
+        drives, simulated = self.drives.to_train(), self.drives.alone(self.drives.simulated)
         start = self._adapted_start()
         guessed = config.student.mode != 'l2' and not config.student.fraction
         if guessed:

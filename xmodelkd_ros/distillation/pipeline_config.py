@@ -16,7 +16,7 @@ from ..training.run_config import RunConfig
 class ShortRunConfig(RunConfig):
     """A run that a small machine makes in a quarter of an hour."""
 
-    epochs: int = setting(3, 'Passes of `steps` steps; each ends with a validation.', low=1)
+    epochs: int = setting(1, 'Passes of `steps` steps; each ends with a validation.', low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class PipelineConfig:
         '', "YAML file with our class name by the labels' id; empty for SemanticKITTI's ids in "
         'files and for ours in clouds')
     simulated: list[str] = setting(
-        [], 'simulated bags of the same sensor, whose labels are mixed in with the images')
+        [], 'simulated bags of the same sensor, or folders of them, whose labels are mixed in')
     sweeps: list[str] = setting(
         [], 'bags without images, whose sweeps the student labels itself and learns from')
     adaptation: float = setting(

@@ -43,6 +43,8 @@ class PipelineDrives:
     ----------
     bags, validation : list of Path
         To learn from with images, and to judge by.
+    simulated : list of Path
+        To mix in.
     cache : Path
         Folder of what the teacher says, and of the bags as arrays.
 
@@ -59,6 +61,7 @@ class PipelineDrives:
         self.bags, self.validation = choose_drives(config)
         self.cache = Path(config.out) / 'cache'
         self._config = config
+        self._sweeps, self.simulated = find_bags(config.sweeps), find_bags(config.simulated)
         labelled = find_bags(config.labelled)
         if config.labels and len(config.labels) != len(labelled):
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
@@ -119,7 +122,7 @@ class PipelineDrives:
         drives: list[FrameSource] = [*self.seen()]
         for number, bag in self._beside_views().items():
             drives[number] = LabelledViews(drives[number], self._with_labels([bag])[0])
-        return [*drives, *self.alone(self._config.sweeps)]
+        return [*drives, *self.alone(self._sweeps)]
 
     def to_finetune(self) -> list[LabelledDrive]:
         """Return what is learned from with labels alone."""
@@ -127,7 +130,7 @@ class PipelineDrives:
         return self._with_labels([bag for bag in self._labelled if bag not in taken])
 
     def alone(
-        self, bags: Sequence[str | Path], label_topic: str = TRUE_POINTS
+        self, bags: Sequence[Path], label_topic: str = TRUE_POINTS
     ) -> list[LidarDrive]:
         """Return bags as the LiDAR alone saw them."""
         width = self.seen()[0].feature_size
