@@ -185,8 +185,10 @@ def says(live, pattern):
 
 
 def test_bad_images_are_refused_with_the_reason_and_cost_only_themselves(live, stamp):
+    live.send_frame(stamp)
+    live.output_at(stamp)
     refused = int(live.diagnostics['image.front.refused'])
-    for number, (spoil, reason) in enumerate(BAD_IMAGES.items()):
+    for number, (spoil, reason) in enumerate(BAD_IMAGES.items(), 1):
         at = stamp + number * STEP
         message = image_of(at)
         spoil(message)
