@@ -172,7 +172,8 @@ def test_what_the_fusion_encoder_teaches_grows_from_nothing(monkeypatch):
     weight = torch.ones(len(POINT_CLASSES))
     module = DistillationModule(settings, POINT_CLASSES, weight, FEATURES)
     monkeypatch.setattr(DistillationModule, 'trainer', None)
-    batch, network = dataset([], places(8)).at(0), module.student.network
+    samples, network = dataset([], places(8)), module.student.network
+    batch = collate([samples[0], samples[1]])
 
     def terms(done):
         name = 'xmodelkd_ros.distillation.student.module.progress'

@@ -271,9 +271,11 @@ def test_diagnostics_warn_while_a_camera_is_silent_and_no_longer(live, stamp):
         return live.level == level and all(word in live.summary for word in words)
 
     wait_for(lambda: level_is(DiagnosticStatus.OK, 'clouds per second'))
-    wait_for(lambda: level_is(DiagnosticStatus.WARN, 'no image.left', cameras=('front',)))
+    wait_for(lambda: level_is(
+        DiagnosticStatus.WARN, 'nothing came: image.left', cameras=('front',)))
     wait_for(lambda: level_is(DiagnosticStatus.OK))
-    wait_for(lambda: live.level == DiagnosticStatus.WARN and 'no points' in live.summary)
+    wait_for(lambda: live.level == DiagnosticStatus.WARN
+             and 'nothing came: points' in live.summary)
 
 
 def test_diagnostics_name_models_stages_and_latencies(live):

@@ -223,10 +223,13 @@ def test_a_pose_that_is_not_finite_costs_the_fixed_frame_and_no_cloud(ros):
         transforms._buffer.set_transform(astray, 'test')
     transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
     assert transforms.fixed_from('lidar', STAMP + 10**8, 0) is None
-    assert transforms.motion('lidar', STAMP + 10**8) is None
+    sweep = Cloud(
+        STAMP + 10**8, np.zeros((1, 3), np.float32), time_offset=np.zeros(1, np.int64),
+        frame='lidar')
+    assert transforms.frame(sweep, {}).motion is None
     found = transforms.between(('front', STAMP + 1), ('lidar', STAMP), 0)
     np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
-    assert logbook.tf_failures['odom <- lidar'] == 1
+    assert logbook.tf_failures['odom <- lidar'] == 2
 
 
 def test_times_before_zero_as_at_the_start_of_a_simulation_have_no_transform(ros):
@@ -234,8 +237,10 @@ def test_times_before_zero_as_at_the_start_of_a_simulation_have_no_transform(ros
     transforms, logbook = make_transforms('odom')
     transforms._buffer.set_transform(moved(2.0, 10**7, 'odom', 'lidar'), 'test')
     transforms._buffer.set_transform_static(moved(1.5, 0, 'lidar', 'front'), 'test')
-    assert transforms.motion('lidar', 10**7) is None
-    assert transforms.fixed_from('lidar', 10**7, 0)[0, 3] == 2.0
+    sweep = Cloud(
+        10**7, np.zeros((1, 3), np.float32), time_offset=np.zeros(1, np.int64), frame='lidar')
+    frame = transforms.frame(sweep, {})
+    assert frame.motion is None and frame.fixed_from_lidar[0, 3] == 2.0
     found = transforms.between(('front', -10**7), ('lidar', 10**7), 0)
     np.testing.assert_allclose(found[:3, 3], [-1.5, 0, 0], atol=1e-9)
     assert dict(logbook.tf_failures) == {'front <- lidar through odom': 1}

@@ -30,7 +30,7 @@ from xmodelkd_ros.messages.transforms import transform_message
 
 pytestmark = pytest.mark.ros
 
-DOMAIN = 10 + os.getpid() % 90
+DOMAIN = 100 + os.getpid() % 60
 START = 1_700_000_000_000_000_000
 PERIOD = 50_000_000
 PROFILE = Path(__file__).resolve().parents[1] / 'config' / 'fastdds.xml'

@@ -75,7 +75,7 @@ def test_messages_travel_between_processes():
     from tf2_msgs.msg import TFMessage
     from vision_msgs.msg import Detection2DArray
 
-    domain = os.getpid() % 200 + 1
+    domain = 160 + os.getpid() % 60
     receiver = subprocess.Popen(
         [sys.executable, '-c', RECEIVER],
         env=os.environ | {'ROS_DOMAIN_ID': str(domain)},

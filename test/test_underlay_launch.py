@@ -76,7 +76,7 @@ def package(tmp_path):
 def environment(prefix: Path, **added: str) -> dict[str, str]:
     """Environment in which the package is found, on a ROS domain of this test process."""
     path = f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
-    domain = str(os.getpid() % 200 + 1)
+    domain = str(160 + os.getpid() % 60)
     return os.environ | {'AMENT_PREFIX_PATH': path, 'ROS_DOMAIN_ID': domain, **added}
 
 
