@@ -9,7 +9,7 @@ from typing import Any
 
 from .writer import BagWriter, COMPRESSIONS, STORAGES
 from ..config import setting
-from ..evaluation.run_file import write_run
+from ..evaluation.run_file import check_run, write_run
 
 Messages = list[tuple[str, Any]]
 """Topics and messages."""
@@ -60,6 +60,29 @@ class Recording:
 
     entries: list[Entry]
     notes: list[str]
+
+
+def is_recorded(path: Path, description: Mapping[str, Any]) -> bool:
+    """
+    Return whether `write_recording` has made a bag already.
+
+    Parameters
+    ----------
+    path
+        The bag's folder.
+    description
+        As `write_recording` takes it.
+
+    Raises
+    ------
+    ConfigurationError
+        If something else is there, or a bag of another description.
+
+    """
+    if not path.exists():
+        return False
+    check_run(path / RUN_FILE, description)
+    return True
 
 
 def write_recording(

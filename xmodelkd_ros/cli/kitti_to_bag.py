@@ -19,8 +19,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
     from ..bags.kitti import KittiConfig, read_kitti
     from ..bags.overview import bag_overview
-    from ..bags.recording import RUN_FILE, write_recording
-    from ..evaluation.run_file import check_run
+    from ..bags.recording import is_recorded, write_recording
 
     parser = argparse.ArgumentParser(prog='kitti_to_bag', description=__doc__)
     parser.add_argument(
@@ -34,8 +33,7 @@ def main(args: Sequence[str] | None = None) -> int:
     config = config_from_options(options, KittiConfig)
 
     description = {'command': 'kitti_to_bag', 'source': str(options.source), **to_mapping(config)}
-    if options.bag.exists():
-        check_run(options.bag / RUN_FILE, description)
+    if is_recorded(options.bag, description):
         print(f'{options.bag} is complete: kept')
     else:
         recording = read_kitti(options.source, config)

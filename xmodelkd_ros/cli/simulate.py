@@ -19,9 +19,8 @@ from ..config import to_mapping
 @command
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command."""
-    from ..bags.recording import RUN_FILE, write_recording
+    from ..bags.recording import is_recorded, write_recording
     from ..bags.simulated import simulated_drive, SimulatedDrivesConfig
-    from ..evaluation.run_file import check_run
     from ..evaluation.tables import format_table
 
     parser = argparse.ArgumentParser(prog='simulate', description=__doc__)
@@ -35,10 +34,8 @@ def main(args: Sequence[str] | None = None) -> int:
         config = dataclasses.replace(first, seed=seed, drives=1)
         path, started = options.out / f'drive_{seed:04}', time.monotonic()
         description = {'command': 'simulate', **to_mapping(config)}
-        is_there = path.exists()
-        if is_there:
-            check_run(path / RUN_FILE, description)
-        else:
+        is_there = is_recorded(path, description)
+        if not is_there:
             track = functools.partial(progress, label=path.name, unit='entries')
             write_recording(simulated_drive(config), path, config, description, track)
         made = 'kept' if is_there else time.monotonic() - started

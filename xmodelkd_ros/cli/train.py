@@ -11,7 +11,7 @@ from typing import Any
 
 from .arguments import add_options, config_from_options
 from .command import command
-from ..training.run_config import rank_of
+from ..training.run_config import own_rank
 
 KINDS = {
     'point': 'the labels of points',
@@ -47,7 +47,7 @@ def main(args: Sequence[str] | None = None) -> int:
         options.drives, options.validation, options.out, config,
         options.cache or options.out / 'cache', options.resume,
     )
-    if rank_of(config.run)[0] == 0:
+    if own_rank() == 0:
         print(f'best checkpoint: {path}')
     return 0
 

@@ -8,6 +8,7 @@ import time
 from torch.distributed import PrefixStore, rendezvous, Store
 
 from ..errors import XModelKDError
+from ..training.run_config import own_rank
 
 _POLL = 0.2
 
@@ -27,8 +28,7 @@ class Ranks:
     """
 
     def __init__(self) -> None:
-        rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))
-        self.helps = int(rank) > 0
+        self.helps = own_rank() > 0
         self._store = _open_store()
 
     def tell(self, stage: str, wanted: bool) -> None:

@@ -34,7 +34,12 @@ class RunConfig:
         return min(self.workers, len(os.sched_getaffinity(0)))
 
 
+def own_rank() -> int:
+    """Return which process of a run this is."""
+    rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
+    return int(rank)
+
+
 def rank_of(run: RunConfig) -> tuple[int, int]:
     """Return which process of a run this is, and how many there are."""
-    rank = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0'))  # Lightning sets the latter
-    return int(rank), int(os.environ.get('WORLD_SIZE', run.devices))
+    return own_rank(), int(os.environ.get('WORLD_SIZE', run.devices))
