@@ -6,8 +6,9 @@ Table A: what the offline teacher gives to the online video segmenter, on simula
 Simulates the drives, trains every cell and writes
 `benchmarks/results/simulated_video_distillation.{md,json}`. What is there already is kept: the
 same command goes on after an interruption. All students start from the same weights (`--start`)
-and have the same network, pictures and steps. The offline teacher is built over a per-frame
-network of the same shape (`--teacher-start`). Nothing is chosen on the test drives.
+and have the same network and steps. The one alone learns from few labelled drives, the others
+also from drives that the offline teacher labels, which is built over a per-frame network of the
+same shape (`--teacher-start`). Nothing is chosen on the test drives.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ from xmodelkd_ros.training.clip.training import train_clip
 from xmodelkd_ros.training.video.evaluation import follow, score_drive
 
 ROOT = Path(__file__).parents[1]
+NOTHING = {'embedding': 0.0, 'classes': 0.0, 'cover': 0.0, 'dice': 0.0}
 ROWS = {
     'student alone': {'mode': 'alone'},
     '+ plain distillation': {'mode': 'plain'},
+    "+ teacher's labels": {'mode': 'qfa', 'distil': NOTHING},
     '+ QFA': {'mode': 'qfa'},
     '+ QFA and class-fair paste': {'mode': 'qfa', 'paste': True},
     'teacher (offline)': {},
@@ -59,30 +62,37 @@ WHOLE = {'width': 640, 'height': 192, 'augmentation': {'zoom': 1.2, 'shrink': 1.
 """A teacher learns from whole pictures: in cut-outs there is little to be mistaken for."""
 
 
+STREETS = {'train': 3000, 'unlabelled': 4000}
+"""First seeds of the drives to learn from."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TableConfig:
     """What the table is made with."""
 
     seeds: int = setting(3, 'runs of each row', low=1)
-    train_drives: int = setting(20, 'drives to learn from', low=1)
+    train_drives: int = setting(20, 'labelled drives', low=1)
+    unlabelled_drives: int = setting(120, 'drives that the teacher labels', low=0)
     test_drives: int = setting(12, 'drives to be scored on', low=1)
-    clip_frames: int = setting(5, 'pictures of a training clip', low=2, high=20)
-    width: int = setting(320, 'width of a training clip', unit='px', low=64)
-    height: int = setting(96, 'height of a training clip', unit='px', low=32)
-    batch: int = setting(2, 'clips per step', low=1)
+    clip_frames: int = setting(3, 'pictures of a training clip', low=2, high=20)
+    width: int = setting(384, 'width of a training clip', unit='px', low=64)
+    height: int = setting(128, 'height of a training clip', unit='px', low=32)
+    batch: int = setting(3, 'clips per step', low=1)
     start: str = setting(str(SHIPPED), 'weights that every student starts from')
     teacher_start: str = setting(str(SHIPPED), 'per-frame network of the teacher')
-    steps: int = setting(300, 'steps of a student', low=1)
+    steps: int = setting(1000, 'steps of a student', low=1)
     teacher_steps: int = setting(250, 'steps of a teacher', low=1)
-    rate: float = setting(3e-4, 'peak learning rate of both', low=0.0)
+    rate: float = setting(6e-4, 'peak learning rate of both', low=0.0)
+    averaging: float = setting(0.99, 'momentum of the average of the weights', low=0.0, high=1.0)
     paste: float = setting(0.5, 'share of clips with a pasted instance', low=0.0, high=1.0)
 
 
 def simulation(config: TableConfig, part: str) -> tuple[range, dict[str, Any]]:
     """Return the seeds of the drives of a part, and what is simulated."""
-    if part == 'train':
-        options = {'frames': 20, 'every': 3, 'cameras': ('front', 'rear')}
-        return range(640, 640 + config.train_drives), options
+    if part in STREETS:
+        count = config.train_drives if part == 'train' else config.unlabelled_drives
+        options = {'frames': 12, 'every': 5, 'cameras': ('front', 'rear'), 'traffic': 2.0}
+        return range(STREETS[part], STREETS[part] + count), options
     first, count = (1000, 1) if part == 'validation' else (2000, config.test_drives)
     return range(first, first + count), {'frames': 40}
 
@@ -123,7 +133,7 @@ def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     of_teacher, begun = row == TEACHER, (out / 'checkpoints' / 'last.ckpt').is_file()
     plain = training(config, seed, config.teacher_steps if of_teacher else config.steps)
     plain |= {'learning_rate': config.rate, 'batch': config.batch, 'warm_up': 20,
-              'averaging': 0.98}
+              'averaging': config.averaging}
     plain['clips'] |= {'frames': config.clip_frames, 'max_gap': 1}
     if of_teacher:
         plain['start'] = config.teacher_start
@@ -131,11 +141,14 @@ def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
         how = from_mapping(ClipTrainingConfig, plain)
         return train_clip(*folders(work, config), out, how, out, begun)
     plain |= {'mode': options['mode'], 'start': config.start,
-              'teacher': str(cell_folder(work, TEACHER, seed) / 'clip.safetensors')}
+              'distil': options.get('distil', {}),
+              'teacher': str(cell_folder(work, TEACHER, 0) / 'clip.safetensors')}
+    if options['mode'] != 'alone':
+        plain['unlabelled'] = [str(d.folder) for d in drives(work, config, 'unlabelled')]
     if options.get('paste'):
         plain['clips'] |= {'paste': config.paste, 'balance': 1.0}
     how = from_mapping(OokdTrainingConfig, plain)
-    return train_ookd(*folders(work, config), out, how, out, begun)
+    return train_ookd(*folders(work, config), out, how, work / 'cache', begun)
 
 
 def cell_folder(work: Path, row: str, seed: int) -> Path:
@@ -200,13 +213,14 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     config = config_from_options(options, TableConfig)
     torch.set_num_threads(1)
-    for part in ('train', 'validation', 'test'):
+    for part in (*STREETS, 'validation', 'test'):
         drives(options.work, config, part)
     if options.simulate_only:
         return 0
     scores: dict[str, list[dict[str, Any]]] = {row: [] for row in ROWS}
+    scores[TEACHER].append(score_cell(options.work, config, TEACHER, 0))
     for seed in range(config.seeds):
-        for row in (TEACHER, *(r for r in ROWS if r != TEACHER)):
+        for row in (r for r in ROWS if r != TEACHER):
             scores[row].append(score_cell(options.work, config, row, seed))
             write_tables({r: cells for r, cells in scores.items() if cells}, config)
     print(tables(scores))

@@ -388,3 +388,14 @@ def test_pictures_without_truth_are_refused(field):
 
     with pytest.raises(ValueError, match='no true labels'):
         _targets(dataclasses.replace(scene(), **{field: None}), 1)
+
+
+def test_cells_of_unknown_class_cost_nothing_even_where_none_is_known():
+    from xmodelkd_ros.training.video.losses import semantic_loss
+
+    logits = torch.randn(2, 17, 3, 4, generator=torch.Generator().manual_seed(0))
+    label = torch.zeros(2, 3, 4, dtype=torch.long)
+    assert semantic_loss(logits, label) == 0
+    label[0, 1, 2], label[1, 0, 0] = 3, 16
+    wanted = -(logits[0, :, 1, 2].log_softmax(0)[3] + logits[1, :, 0, 0].log_softmax(0)[16]) / 2
+    torch.testing.assert_close(semantic_loss(logits, label), wanted)

@@ -197,29 +197,79 @@ def test_the_filter_keeps_the_queries_of_the_instances_where_they_are_seen():
     assert hidden[:, 0].tolist() == [4, -1, 4]
 
 
-def test_without_truth_the_teacher_s_masks_become_the_targets():
-    from xmodelkd_ros.distillation.ookd.clip_teacher import invent_targets
+def test_without_truth_tracks_are_believed_by_their_score_and_steadiness():
+    from xmodelkd_ros.distillation.ookd.guessing import TrackEvidence
     from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
+    from xmodelkd_ros.records import Tracks
 
-    clip, pixels, stacked = said_of(MOVING, [4, 2])
-    found, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
-    names = torch.tensor([-1, 4, 2])  # of the true instances 1 and 2
-    for frame, truth in enumerate(MOVING):
-        rows = [query[frame].tolist().index(names[i]) for i in truth.identity.tolist()]
-        assert len(truth.identity) == (query[frame] >= 0).sum()
-        for name in ('channel', 'mask', 'center', 'half_size', 'peak'):
-            value = getattr(found, name)[frame, rows]
-            torch.testing.assert_close(value, getattr(truth, name))
-    assert not found.ignored.any()
-    clip.queries.class_logits[:, 2] -= 4.0  # doubted from here on
-    fewer, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
-    assert query.tolist() == [[4]] * 3
-    shape = stacked.mask[0, 1].reshape(16, 2, 24, 2).amax((1, 3)) > 0
-    assert torch.equal(fewer.ignored[0], shape)
-    clip.queries.class_logits[:] = -9.0
-    none, query = invent_targets(clip, pixels, QueryFilterConfig(), 16)
-    assert query.shape == (3, 0)
-    assert none.channel.shape == (3, 0)
+    evidence, size = TrackEvidence(), (64, 96)
+    for t in range(4):
+        rows = [  # id, score, x0, y0, x1, y1
+            (3, 0.9, 4 * t, 10, 4 * t + 20, 30),  # drives by
+            (4, 0.3, 60, 10, 80, 20),  # never sure
+            (7, (0.2, 0.7)[t % 2], 60, 40, 90, 60),  # sure on average
+            (8, 0.9, 0, 40, (2, 40)[t % 2], (42, 64)[t % 2]),  # flickers
+        ] + [(9, 0.9, 84, 0, 96, 9)] * (t == 1)  # seen once
+        id_map = np.zeros(size, np.uint16)
+        for number, _, x0, y0, x1, y1 in rows:
+            id_map[y0:y1, x0:x1] = number
+        ids, score = np.array([r[0] for r in rows], np.uint16), np.array([r[1] for r in rows])
+        evidence.add(Tracks(ids, np.full(len(ids), CAR), score, np.zeros((len(ids), 4)), id_map))
+    config = QueryFilterConfig()
+    assert np.flatnonzero(evidence.believed(config)).tolist() == [3, 7]
+    everything = QueryFilterConfig(min_score=0.0, min_agreement=0.0)
+    assert np.flatnonzero(evidence.believed(everything)).tolist() == [3, 4, 7, 8, 9]
+
+
+def test_a_drive_without_labels_gets_those_of_the_teacher(drives, tmp_path, capsys):
+    from xmodelkd_ros.distillation.ookd.guessing import guess_drive
+    from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
+    from xmodelkd_ros.records import Tracks
+    from xmodelkd_ros.training.cache import open_drive, write_moments
+
+    bare, said = open_drive(drives['bare']), []
+
+    def segment(images):
+        """Find the darker pixels as a sure car, some others as an unsure person."""
+        for stamp, image in images:
+            id_map = np.zeros(image.shape[:2], np.uint16)
+            id_map[:8, :8] = 6
+            id_map[30:50, 20:60] = 2
+            said.append(stamp)
+            yield Tracks(
+                np.array([2, 6], np.uint16), np.array([CAR, PERSON], np.uint16),
+                np.array([0.9, 0.1], np.float32), np.zeros((2, 4), np.float32), id_map)
+
+    for config, ids in ((QueryFilterConfig(), [0, 2]), (QueryFilterConfig(0, 0, 0), [0, 2, 6])):
+        moments = guess_drive(bare, segment, config)
+        guessed = write_moments(moments, tmp_path / 'guessed', 'of a teacher')
+        assert f'front: {len(ids) - 1} of 2 tracks are believed' in capsys.readouterr().out
+        assert (len(guessed), guessed.cameras) == (len(bare), bare.cameras)
+        for index in range(len(bare)):
+            picture, before = guessed.picture(index, 'front'), bare.picture(index, 'front')
+            np.testing.assert_array_equal(picture.rgb, before.rgb)
+            assert picture.stamp == before.stamp
+            assert np.unique(picture.instance).tolist() == ids
+            assert (picture.instance[30:50, 20:60] == 2).all()
+            assert (picture.label[30:50, 20:60] == CAR).all()
+            assert (picture.label[:8, :8] == PERSON).all()  # ignored where it is not believed
+            assert np.count_nonzero(picture.label) == 20 * 40 + 8 * 8
+    assert said == 2 * [bare.picture(index, 'front').stamp for index in range(len(bare))]
+
+
+def test_drives_are_labelled_once(drives, teacher, tmp_path):
+    from xmodelkd_ros.distillation.ookd.guessing import guess_drives
+    from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
+    from xmodelkd_ros.training.cache import open_drive
+
+    def guess(**config):
+        one, = guess_drives(
+            [open_drive(drives['bare'])], str(teacher), QueryFilterConfig(**config), tmp_path)
+        return one.folder, [p.stat().st_mtime_ns for p in sorted(one.folder.iterdir())]
+
+    first = guess()
+    assert guess() == first
+    assert guess(min_score=1.0)[0] != first[0]
 
 
 def test_pairs_of_masks_are_those_of_their_queries():
@@ -401,7 +451,25 @@ def test_a_student_of_any_mode_is_a_video_segmenter(drives, teacher, tmp_path, m
     assert ('train/distil_embedding' in names) == (mode != 'alone')
 
 
-def test_unlabelled_bags_are_taught_by_the_teacher_alone(drives, teacher, tmp_path):
+@pytest.mark.parametrize('mode', ['plain', 'qfa'])
+def test_plain_distillation_takes_what_the_teacher_says_unfiltered(
+    drives, teacher, tmp_path, mode, monkeypatch
+):
+    from xmodelkd_ros.distillation.ookd import training
+    from xmodelkd_ros.distillation.ookd.queries import QueryFilterConfig
+
+    asked = []
+    monkeypatch.setattr(
+        training, 'guess_drives', lambda found, *rest: asked.append(rest[:2]) or found[:0])
+    train_student(
+        drives, tmp_path, mode=mode, teacher=str(teacher), unlabelled=[str(drives['bare'])],
+        queries={'min_score': 0.7})
+    filtered = QueryFilterConfig(min_score=0.7)
+    anything = QueryFilterConfig(min_score=0.0, min_agreement=0.0)
+    assert asked == [(str(teacher), filtered if mode == 'qfa' else anything)]
+
+
+def test_a_student_learns_from_unlabelled_bags(drives, teacher, tmp_path):
     path = train_student(
         drives, tmp_path, mode='qfa', teacher=str(teacher), unlabelled=[str(drives['bare'])],
         queries={'min_score': 0.0, 'min_agreement': 0.0})

@@ -22,7 +22,7 @@ A folder appears whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import hashlib
 import json
@@ -104,14 +104,27 @@ def write_drive(frames: Iterable[Frame], folder: Path, source: str) -> CachedDri
         Where the frames are from, for the reader.
 
     """
+    moments = ((f.cloud, {n: v.picture for n, v in f.views.items()}) for f in frames)
+    return write_moments(moments, folder, source)
+
+
+def write_moments(
+    moments: Iterable[tuple[Cloud, Mapping[str, Picture]]], folder: Path, source: str
+) -> CachedDrive:
+    """
+    Write sweeps, and the pictures of each by camera, as a cached drive; else as `write_drive`.
+
+    moments: consumed one by one.
+    """
     partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
     partial.mkdir(parents=True)
     try:
         cameras: set[str] = set()
         length = 0
-        for frame in frames:
-            np.savez(partial / f'{length:06d}.npz', **_members(frame))  # type: ignore[arg-type]
-            cameras.update(frame.views)
+        for cloud, pictures in moments:
+            members = _members(cloud, pictures)
+            np.savez(partial / f'{length:06d}.npz', **members)  # type: ignore[arg-type]
+            cameras.update(pictures)
             length += 1
         index = {'format': FORMAT, 'source': source, 'frames': length, 'cameras': sorted(cameras)}
         (partial / _INDEX).write_text(json.dumps(index, indent=1) + '\n')
@@ -120,6 +133,11 @@ def write_drive(frames: Iterable[Frame], folder: Path, source: str) -> CachedDri
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return open_drive(folder)
+
+
+def is_drive(folder: Path) -> bool:
+    """Return whether a folder is a cached drive."""
+    return (folder / _INDEX).is_file()
 
 
 def open_drive(folder: Path) -> CachedDrive:
@@ -181,7 +199,7 @@ def _videos(source: Path) -> Sequence[CachedDrive]:
 
 
 def _cached(source: Path, cache: Path, label_topic: str) -> Sequence[CachedDrive]:
-    if (source / _INDEX).is_file():
+    if is_drive(source):
         return [open_drive(source)]
     return [_cached_bag(bag, cache, label_topic) for bag in find_bags([source])]
 
@@ -190,7 +208,7 @@ def _cached_bag(source: Path, cache: Path, label_topic: str) -> CachedDrive:
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
     if label_topic != TRUE_POINTS:
         folder = folder.with_name(folder.name + label_topic.replace('/', '-'))
-    if (folder / _INDEX).is_file():
+    if is_drive(folder):
         return open_drive(folder)
     from ..bags.frames import frames  # the bag reader needs optional packages
 
@@ -210,15 +228,13 @@ def content_hash(source: Path) -> str:
     return digest.hexdigest()
 
 
-def _members(frame: Frame) -> dict[str, np.ndarray]:
-    cloud = frame.cloud
+def _members(cloud: Cloud, pictures: Mapping[str, Picture]) -> dict[str, np.ndarray]:
     found = {
         'stamp': np.int64(cloud.stamp), 'points': cloud.points, 'intensity': cloud.intensity,
         'label': None if cloud.label is None else cloud.label.astype(np.uint16),
         'instance': cloud.instance,
     }
-    for name, view in frame.views.items():
-        picture = view.picture
+    for name, picture in pictures.items():
         found |= {
             f'{name}.stamp': np.int64(picture.stamp), f'{name}.rgb': picture.rgb,
             f'{name}.label': picture.label, f'{name}.instance': picture.instance,

@@ -22,6 +22,11 @@ class QueryLossConfig:
         0.1, 'temperature of the contrastive loss', low=0.01, high=1.0)
     softness: float = setting(1.0, 'temperature of the classes', low=0.1, high=10.0)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any of the losses is."""
+        return any((self.embedding, self.classes, self.cover, self.dice))
+
 
 @dataclasses.dataclass(frozen=True)
 class OokdTrainingConfig(VideoTrainingConfig):
@@ -32,7 +37,8 @@ class OokdTrainingConfig(VideoTrainingConfig):
         choices=('alone', 'plain', 'qfa'),
     )
     teacher: str = setting('', 'checkpoint of the clip network; not needed alone')
-    unlabelled: tuple[str, ...] = setting((), 'bags that the teacher labels, for qfa')
+    unlabelled: tuple[str, ...] = setting(
+        (), 'bags that the teacher labels, each once: all it says for plain, filtered for qfa')
     clips: LongClipConfig = setting(LongClipConfig(), 'how clips are drawn')
     queries: QueryFilterConfig = setting(QueryFilterConfig(), 'which queries are kept')
     distil: QueryLossConfig = setting(QueryLossConfig(), 'weights of the losses of queries')

@@ -40,8 +40,8 @@ class OokdTrainingModule(VideoTrainingModule):
     def __init__(self, config: OokdTrainingConfig) -> None:
         super().__init__(config)
         self._teach = None
-        if config.mode != 'alone':
-            self._teach = ClipTeacher(config.teacher, config.queries, config.clips.min_area)
+        if config.mode != 'alone' and config.distil.wanted:
+            self._teach = ClipTeacher(config.teacher, config.queries)
             theirs = self._teach.network.config.frame.embedding
             if config.network.embedding != theirs:
                 raise ConfigurationError(
@@ -52,8 +52,7 @@ class OokdTrainingModule(VideoTrainingModule):
         images = self._normalise(batch.images)
         lesson = None
         if self._teach is not None:
-            lesson, targets = self._teach(images, batch.targets, self.config.clips.frames)
-            batch = ClipBatch(batch.images, targets, batch.clip)
+            lesson = self._teach(images, batch.targets, self.config.clips.frames)
         starts = self._starts(batch)
         queries, pixels = self.network(images, starts)
         losses = self._frame_losses(queries, pixels, batch)

@@ -3,9 +3,10 @@ Query filtering and association (QFA): which query of the teacher teaches which 
 
 The published system 'filters irrelevant queries to exact instances'; how is not known to us, so
 this is our reconstruction. Filter: of the teacher's queries those stay that stand for an
-instance, by a bipartite matching with the truth or, without truth, by their score and by how well
-their masks agree over time. Associate: in each frame a query of the teacher is paired with the
-student's query of the same instance; what has no partner on the other side is dropped.
+instance, by a bipartite matching with the truth. Without truth the teacher's tracks are taken for
+it, where their score and the agreement of their masks over time can be believed. Associate: in
+each frame a query of the teacher is paired with the student's query of the same instance; what
+has no partner on the other side is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class QueryFilterConfig:
 
     max_cost: float = setting(5.5, 'a pair of a higher cost, of 8 at most, is none', low=0.0)
     min_score: float = setting(
-        0.4, 'without truth: least score of a query of the teacher', low=0.0, high=1.0)
+        0.4, 'without truth: least mean score of a track of the teacher', low=0.0, high=1.0)
     min_agreement: float = setting(
         0.5, 'without truth: least agreement of its masks over time', low=0.0, high=1.0)
 
@@ -51,29 +52,20 @@ def filter_by_truth(cost: torch.Tensor, max_cost: float) -> torch.Tensor:
 
 
 def filter_by_agreement(
-    score: torch.Tensor, masks: torch.Tensor, config: QueryFilterConfig
-) -> torch.Tensor:
+    score: np.ndarray, agreement: np.ndarray, config: QueryFilterConfig
+) -> np.ndarray:
     """
-    Return the queries that can be believed without truth, by falling score.
+    Return which tracks of the teacher can be believed without truth, (K,) bool.
 
     Parameters
     ----------
-    score
-        (Q,) in 0..1.
-    masks
-        (L, Q, h, w) bool: in each frame of the clip.
+    score, agreement
+        (K,) in 0..1: means over the track.
     config
         What is believed.
 
-    Returns
-    -------
-    torch.Tensor
-        (K,) int64.
-
     """
-    trusted = (score >= config.min_score) & (mask_agreement(masks) >= config.min_agreement)
-    order = score.argsort(descending=True, stable=True)
-    return order[trusted[order]]
+    return (score >= config.min_score) & (agreement >= config.min_agreement)
 
 
 @torch.no_grad()
@@ -155,27 +147,3 @@ def rank_pairs(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
     ]
     frame = torch.arange(len(teacher), device=teacher.device)[:, None].expand(-1, count)
     return torch.stack((frame, *ranked), 2).flatten(0, 1)
-
-
-def id_maps(masks: torch.Tensor, strength: torch.Tensor) -> np.ndarray:
-    """
-    Paint masks into maps of ids.
-
-    Parameters
-    ----------
-    masks
-        (L, K, h, w) bool.
-    strength
-        (K,): where masks overlap, the strongest is on top.
-
-    Returns
-    -------
-    np.ndarray
-        (L, h, w) uint16: 1 + row of the mask, 0 for none.
-
-    """
-    if not masks.shape[1]:
-        return np.zeros((masks.shape[0], *masks.shape[2:]), np.uint16)
-    value = masks * (strength[:, None, None] + 1)
-    best, owner = value.max(1)
-    return torch.where(best > 0, owner + 1, 0).cpu().numpy().astype(np.uint16)

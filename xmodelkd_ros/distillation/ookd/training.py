@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import OokdTrainingConfig
+from .guessing import guess_drives
 from .module import OokdTrainingModule
+from .queries import QueryFilterConfig
+from ..ranks import Ranks
 from ...errors import ConfigurationError
-from ...training.cache import cached_drives
+from ...training.cache import cached_drives, CachedDrive
 from ...training.clip.long_clips import LongClipDataset
 from ...training.trainer import seed_everything
 from ...training.video.training import CHECKPOINT, picture_loader, train_module
@@ -51,14 +54,27 @@ def train_ookd(
     """
     if config.mode != 'alone' and not config.teacher:
         raise ConfigurationError('teacher', config.teacher, f'a checkpoint for {config.mode}')
-    if config.unlabelled and config.mode != 'qfa':
-        raise ConfigurationError('mode', config.mode, 'qfa, where there are unlabelled bags')
+    if config.unlabelled and config.mode == 'alone':
+        raise ConfigurationError('mode', config.mode, 'plain or qfa, for unlabelled bags')
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
-    clips = LongClipDataset(
-        learned, config.run.seed, config.clips, config.network.mask_stride,
-        cached_drives(config.unlabelled, cache),
-    )
+    learned += _guessed(config, cache)
+    clips = LongClipDataset(learned, config.run.seed, config.clips, config.network.mask_stride)
     module = OokdTrainingModule(config)
     pictures = picture_loader(checked, config.validate_every, config.run)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)
+
+
+def _guessed(config: OokdTrainingConfig, cache: Path) -> list[CachedDrive]:
+    """Return the drives that the teacher labels; the first process does it for the others."""
+    if not config.unlabelled:
+        return []
+    ranks = Ranks()
+    if ranks.helps:
+        ranks.wanted('labels')
+    drives = cached_drives(config.unlabelled, cache)
+    believed = QueryFilterConfig(min_score=0, min_agreement=0) if config.mode == 'plain' else (
+        config.queries)
+    guessed = guess_drives(drives, config.teacher, believed, cache)
+    ranks.tell('labels', True)
+    return guessed

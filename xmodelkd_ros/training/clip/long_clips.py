@@ -9,11 +9,9 @@ import numpy as np
 import torch
 
 from ..cache import CachedDrive
-from ..video.augmentation import augment
-from ..video.clips import ClipDataset, Place, Sample, VideoClipConfig
-from ..video.targets import InstanceTargets, make_targets
+from ..video.clips import ClipDataset, Place, VideoClipConfig
+from ..video.targets import InstanceTargets
 from ...config import setting
-from ...labels import THING_CLASSES
 from ...records import Picture
 
 
@@ -34,9 +32,6 @@ class LongClipDataset(ClipDataset):
         As for `ClipDataset`.
     config
         How they are drawn.
-    unlabelled
-        Drives that are drawn from as often for their number of pictures; the targets of their
-        pictures are none, and all of the picture is ignored.
 
     """
 
@@ -46,37 +41,13 @@ class LongClipDataset(ClipDataset):
         seed: int,
         config: LongClipConfig,
         mask_stride: int = 2,
-        unlabelled: Sequence[CachedDrive] = (),
     ) -> None:
         super().__init__(drives, seed, config, mask_stride)
         self._count = config.frames
-        first = len(self._drives)
-        self._drives += unlabelled
-        self._unlabelled: list[Place] = [
-            (number, camera, frame)
-            for number, drive in enumerate(self._drives[first:], first)
-            for camera in drive.cameras for frame in range(len(drive))
-        ]
-
-    def _sample(self, random: np.random.Generator) -> Sample:
-        share = len(self._unlabelled) / max(len(self._unlabelled) + len(self._places), 1)
-        if random.random() >= share:
-            return super()._sample(random)
-        place = self._unlabelled[random.integers(len(self._unlabelled))]
-        size = (self._config.height, self._config.width)
-        clip = self._clip(place, self._count, random)
-        clip = augment(clip, size, self._config.augmentation, random)
-        return [p.rgb for p in clip], [self._nothing(size)] * len(clip)
 
     def _clip(self, place: Place, count: int, random: np.random.Generator) -> list[Picture]:
         clip = super()._clip(place, count, random)
         return clip + clip[-1:] * (count - len(clip))
-
-    def _nothing(self, size: tuple[int, int]) -> InstanceTargets:
-        """Return the targets of a picture without truth."""
-        blank = np.zeros(size, np.uint8)
-        targets = make_targets(blank, blank, THING_CLASSES, 1, mask_stride=self._mask_stride)
-        return dataclasses.replace(targets, ignored=torch.ones_like(targets.ignored))
 
 
 @dataclasses.dataclass(frozen=True)

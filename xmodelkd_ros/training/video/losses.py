@@ -83,7 +83,7 @@ def video_losses(
     losses = {
         'heat': heat_loss(pixels.heat, targets),
         'vote': vote_loss(pixels.votes, targets),
-        'semantic': F.cross_entropy(semantic, targets.label, ignore_index=0),
+        'semantic': semantic_loss(semantic, targets.label),
     }
     both = QueryOutput(*(torch.cat(pair, 1) for pair in zip(chosen, started, strict=True)))
     samples = sample_masks(targets)
@@ -101,6 +101,16 @@ def video_losses(
     embedding = torch.stack((chosen.embedding, started.embedding), 1)  # B x 2 x N x E
     losses['association'] = association_loss(embedding, targets, clip, config.temperature)
     return {name: getattr(config, name) * value for name, value in losses.items()}
+
+
+def semantic_loss(semantic: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """
+    Return the mean cross-entropy of the cells whose class is known, 0 where none is.
+
+    semantic: B x S x h x w logits by class id. label: B x h x w int64, 0 for unknown.
+    """
+    total = F.cross_entropy(semantic, label, ignore_index=0, reduction='sum')
+    return total / (label > 0).sum().clamp(min=1)
 
 
 @torch.no_grad()

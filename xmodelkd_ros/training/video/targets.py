@@ -53,15 +53,6 @@ class InstanceTargets:
         """Return the targets of images `first` up to `last` of a batch."""
         return self._each(lambda value: value[first:last])
 
-    def unstacked(self) -> list[InstanceTargets]:
-        """Return the targets of each image of a batch, without padding."""
-        return [self._image(image, known) for image, known in enumerate(self.channel >= 0)]
-
-    def _image(self, image: int, known: torch.Tensor) -> InstanceTargets:
-        values = {name: getattr(self, name)[image] for name in _FIELDS}
-        return InstanceTargets(**{
-            name: value if name in _DENSE else value[known] for name, value in values.items()})
-
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> InstanceTargets:
         return InstanceTargets(*(change(getattr(self, name)) for name in _FIELDS))
 
