@@ -170,6 +170,18 @@ def test_true_labels_of_some_sweeps_are_learned_beside_the_views_of_the_others(f
     assert [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(('mode', 'fraction', 'expected'), [
+    ('l2', 0.0, [0, 3, 3]), ('l2', 0.34, [0, 4, 2]), ('xmodelkd', 0.34, [0, 4, 2])])
+def test_simulated_labels_leave_the_drives_own_alone(folder, teacher, mode, fraction, expected):
+    write_drive(folder / 'drive_true', labelled=True)
+    write_drive(folder / 'simulated', images=False, seed=50, labelled=True)
+    make(
+        folder, teacher, bags=[str(folder / 'drive_true')], simulated=[str(folder / 'simulated')],
+        student={**STUDENT, 'mode': mode, 'fraction': fraction}).run(STAGES[:2])
+    kept = load_checkpoint(folder / 'out' / 'train' / 'student.safetensors', 'point').training
+    assert expected == [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')]
+
+
 def labels_beside(folder, bag, sweeps):
     """Write label files of some sweeps, named by their numbers."""
     files = LabelFolder(folder / f'{bag}_labels', POINT_CLASSES, 'semantickitti', 'by hand')

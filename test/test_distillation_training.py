@@ -331,6 +331,13 @@ def test_a_run_needs_something_to_learn_from(tmp_path):
         distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode='none'))
 
 
+@pytest.mark.parametrize('mode', ['l2', 'xmodelkd'])
+def test_steps_without_room_for_unlabelled_sweeps_are_refused(tmp_path, mode):
+    with pytest.raises(ConfigurationError, match='labelled = 1 .* less than batch = 1'):
+        distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode=mode, fraction=0.5, batch=1))
+    assert not list(tmp_path.iterdir())
+
+
 def run_script(out, processes=1, **values):
     """Distil in a process of its own, or in several by torchrun."""
     script = (

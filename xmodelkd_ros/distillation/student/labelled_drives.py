@@ -110,7 +110,7 @@ class AnnotatedDrive:
 
     Attributes
     ----------
-    labelled : list of int
+    labelled : sequence of int
         Which sweeps have labels.
 
     Raises
@@ -130,13 +130,7 @@ class AnnotatedDrive:
         self.feature_size = getattr(drive, 'feature_size', 0)
         if not any(folder.glob('*.label')):
             raise ConfigurationError('labels', str(folder), 'a folder with .label files')
-        self.labelled: list[int] = []
-        for index in range(len(drive)):
-            cloud = drive.frame(index).cloud
-            path = self._file(index, cloud.stamp)
-            if path is not None:
-                _check_length(path, path.stat().st_size / _LABEL.itemsize, len(cloud.points))
-                self.labelled.append(index)
+        self.labelled = self._find_labelled()
 
     def __len__(self) -> int:
         return len(self.drive)
@@ -160,6 +154,16 @@ class AnnotatedDrive:
             label = our_ids(raw & 0xFFFF, self.ids, str(path))
         cloud = dataclasses.replace(frame.cloud, label=label, instance=None)
         return dataclasses.replace(frame, cloud=cloud)
+
+    def _find_labelled(self) -> Sequence[int]:
+        found = []
+        for index in range(len(self)):
+            cloud = self.drive.frame(index).cloud
+            path = self._file(index, cloud.stamp)
+            if path is not None:
+                _check_length(path, path.stat().st_size / _LABEL.itemsize, len(cloud.points))
+                found.append(index)
+        return found
 
     def _file(self, index: int, stamp: int) -> Path | None:
         paths = (self.folder / f'{stamp}.label', self.folder / f'{index:06d}.label')
