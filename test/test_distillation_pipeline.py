@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from small_distillation import (
+    FINE_TUNING,
     settings,
     strange_classes,
     STUDENT,
@@ -124,7 +125,7 @@ def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch)
     labels = labels_beside(folder, 'labelled', range(3))
     make(
         folder, teacher, labelled=[str(folder / 'labelled')], labels=[labels],
-        finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
+        finetuning=FINE_TUNING).run(STAGES[:4])
     assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
 
 
@@ -197,7 +198,7 @@ def test_labels_beside_a_bag_with_images_are_learned_beside_the_views(folder, te
         folder, teacher, labelled=bags,
         labels=[labels_beside(folder, 'other', [0]), labels_beside(folder, 'drive', [0, 2])],
         extraction={'distance': 3.0, 'instants': [-1, 1]},  # sweep 1 is no keyframe
-        student={**STUDENT, 'fraction': 1.0}, finetuning={**STUDENT, 'mode': 'none'})
+        student={**STUDENT, 'fraction': 1.0}, finetuning=FINE_TUNING)
     made.run(STAGES[:3])
     (drive,) = made.drives.to_train()
     assert [drive.frame(index).cloud.label[0] for index in drive.labelled] == [1, 3]
@@ -303,7 +304,7 @@ def test_labels_of_another_length_are_named(folder, teacher):
     refused(
         folder, teacher, XModelKDError, '7 labels for 800 points',
         labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
-        finetuning={**STUDENT, 'mode': 'none'})
+        finetuning=FINE_TUNING)
     assert (folder / 'out' / 'train' / 'student.safetensors').is_file()
 
 
@@ -371,7 +372,7 @@ def test_the_command_takes_the_same_settings(folder, teacher, capsys):
 def test_processes_of_torchrun_share_the_training_and_nothing_else(folder, teacher):
     more = write_drive(folder / 'more', images=False, seed=50, labelled=True)
     values = settings(
-        folder, teacher, labelled=[str(more)], finetuning={**STUDENT, 'mode': 'none'})
+        folder, teacher, labelled=[str(more)], finetuning=FINE_TUNING)
     (folder / 'config.yaml').write_text(yaml.safe_dump(values))
     command = [
         sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',

@@ -68,7 +68,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(student, tmp_path, export):
     size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, most))
     try:
-        with pytest.raises(CacheError, match='student.* cannot be written: File too large'):
+        with pytest.raises(CacheError, match=r'student.* cannot be written: File too large'):
             export(student, tmp_path / 'student', CLOUDS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))

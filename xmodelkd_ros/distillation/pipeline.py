@@ -200,8 +200,8 @@ class Pipeline:
             return
         drives = self.drives.to_finetune()
         student = dataclasses.replace(
-            config.finetuning, lidar=config.student.lidar, columns=config.student.columns,
-            start=str(self.out / 'train' / STUDENT))
+            config.student, mode='none', start=str(self.out / 'train' / STUDENT),
+            **vars(config.finetuning))
         self._ranks.tell('finetune', True)
         distil(
             drives, self.drives.to_judge(), self.out / 'finetune', student, True,
