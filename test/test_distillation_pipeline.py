@@ -297,6 +297,22 @@ def test_a_cache_of_another_teacher_is_refused_and_stays(folder, teacher):
     assert sorted(p.name for p in (folder / 'out' / 'cache').rglob('*')) == before
 
 
+@pytest.mark.parametrize(('key', 'match'), [
+    ('start', 'not a safetensors file'), ('label_map', 'a YAML file'),
+    ('network', 'fit'), ('labels', 'a folder with .label files')])
+def test_what_is_needed_late_is_refused_before_the_work_begins(folder, teacher, key, match):
+    (folder / 'junk').write_text('junk')
+    others = {key: str(folder / 'junk')}
+    if key == 'labels':
+        others = {'labelled': [str(folder / 'drive')], 'labels': [str(folder)]}
+    if key == 'network':
+        others = {'start': str(write_start(folder / 'start.safetensors')), 'student': {
+            **STUDENT, 'network': {**STUDENT['network'], 'head': 16}}}
+    with pytest.raises(XModelKDError, match=match):
+        make(folder, teacher, **others)
+    assert not (folder / 'out').exists()
+
+
 def test_labels_of_another_length_are_named(folder, teacher):
     write_drive(folder / 'labelled', images=False)
     (folder / 'labels').mkdir()

@@ -42,7 +42,7 @@ from .student.exporting import export_programs
 from .student.guessing import guess_drives
 from .student.judging import judge
 from .student.sensor import warn_of_misfits
-from .student.students import FUSED, make_image, runs_alone, STUDENT
+from .student.students import check_starts, FUSED, make_image, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
 from .teachers.classes import load_class_map
@@ -82,6 +82,8 @@ class Pipeline:
     ------
     BagError
         If a bag is missing, or a folder holds none.
+    CheckpointError
+        If the student cannot start from the checkpoint.
     ConfigurationError
         If something needed is not given, or the folder holds a distillation with other settings
         or from other bags.
@@ -94,8 +96,9 @@ class Pipeline:
                 raise ConfigurationError(key, getattr(config, key), 'it must be given')
         self.config, self.out = config, Path(config.out)
         self.drives = PipelineDrives(config)
-        range_view(config.student.lidar)  # refused before the work begins
-        self._start = config.start or str(shipped or '')
+        self._start = '' if config.start == 'none' else config.start or str(shipped or '')
+        range_view(config.student.lidar)  # refused before the work begins, as what is needed late
+        check_starts(self._start, config.student)
         self._ranks = Ranks()
         if not self._ranks.helps:
             self._check_folder()
@@ -185,12 +188,11 @@ class Pipeline:
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""
         path, share = self.out / 'start.safetensors', self.config.student_adaptation
-        start = '' if self._start == 'none' else self._start
-        if not start or not share:
-            return start
+        if not self._start or not share:
+            return self._start
         if not path.is_file():
             sweeps = self.drives.some_sweeps(ADAPTATION_SWEEPS)
-            adapt_student(Path(start), sweeps, share, path, self.config.device)
+            adapt_student(Path(self._start), sweeps, share, path, self.config.device)
         return str(path)
 
     def _finetune(self, watch: Watch) -> None:

@@ -11,7 +11,13 @@ from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json
 from .pipeline_config import PipelineConfig
 from .records import FrameSource
-from .student.labelled_drives import LabelledDrive, LidarDrive, with_labels
+from .student.class_maps import read_class_map
+from .student.labelled_drives import (
+    check_label_folder,
+    LabelledDrive,
+    LidarDrive,
+    with_labels,
+)
 from .student.labelled_views import LabelledViews
 from ..bags.folders import find_bags
 from ..errors import ConfigurationError
@@ -53,7 +59,7 @@ class PipelineDrives:
     BagError
         If a bag is missing, or a folder holds none.
     ConfigurationError
-        If there is not a folder of labels for each labelled bag.
+        If there is not a folder of labels for each labelled bag, or the map of these is wrong.
 
     """
 
@@ -65,6 +71,10 @@ class PipelineDrives:
         labelled = find_bags(config.labelled)
         if config.labels and len(config.labels) != len(labelled):
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
+        for folder in config.labels:
+            check_label_folder(Path(folder))
+        if config.label_map:
+            read_class_map(Path(config.label_map))
         self._labelled = [
             _LabelledBag(bag, folder)
             for bag, folder in zip(labelled, config.labels or [''] * len(labelled), strict=True)]

@@ -128,8 +128,7 @@ class AnnotatedDrive:
         self.drive, self.folder = drive, folder
         self.ids = map_ids(RAW_IDS, ID_FROM_RAW[np.array(RAW_IDS)]) if ids is None else ids
         self.feature_size = getattr(drive, 'feature_size', 0)
-        if not any(folder.glob('*.label')):
-            raise ConfigurationError('labels', str(folder), 'a folder with .label files')
+        check_label_folder(folder)
         self.labelled = self._find_labelled()
 
     def __len__(self) -> int:
@@ -168,6 +167,12 @@ class AnnotatedDrive:
     def _file(self, index: int, stamp: int) -> Path | None:
         paths = (self.folder / f'{stamp}.label', self.folder / f'{index:06d}.label')
         return next((path for path in paths if path.is_file()), None)
+
+
+def check_label_folder(folder: Path) -> None:
+    """Raise ConfigurationError unless a folder holds label files."""
+    if not any(folder.glob('*.label')):
+        raise ConfigurationError('labels', str(folder), 'a folder with .label files')
 
 
 def _check_length(path: Path, labels: float, points: int) -> None:
