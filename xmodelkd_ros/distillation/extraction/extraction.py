@@ -129,16 +129,17 @@ class _Workers:
 
     def __init__(self, teacher: Teacher, processes: int) -> None:
         self._teacher, self._processes = teacher, processes
-        self._stopped: Event | None = None
+        self._context = multiprocessing.get_context('spawn')
+        self._stopped = self._context.Event()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._stopped is not None and self._pool is not None:
-            self._stopped.set()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stopped.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def do(self, tasks: Sequence[Task[T]], tell: Callable[[], None]) -> list[T]:
         """Do tasks; `tell` is called again and again, and what it raises stops them."""
@@ -159,11 +160,9 @@ class _Workers:
 
     def _start(self) -> ProcessPoolExecutor:
         _check_can_travel(self._teacher, self._processes)
-        context = multiprocessing.get_context('spawn')
-        self._stopped = context.Event()
         threads = max(1, torch.get_num_threads() // self._processes)
         begin = self._teacher, self._stopped, threads, os.getpid()
-        return ProcessPoolExecutor(self._processes, context, _begin, begin)
+        return ProcessPoolExecutor(self._processes, self._context, _begin, begin)
 
 
 def _mean_time(folder: Path, done: Sequence[tuple[Piece, float]]) -> float:
