@@ -240,7 +240,26 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     found = make(
         folder, teacher, bags=[str(folder / 'bags')], labelled=[str(folder / 'bags')],
         out=str(folder / 'labelled'))
+    assert not found.drives.judges_by_learned and found.drives.fine_tunes
+    found = make(
+        folder, teacher, bags=[str(folder / 'bags' / 'a')], sweeps=[str(folder / 'bags' / 'b')],
+        validation=[str(folder / 'bags')], out=str(folder / 'swept'))
     assert found.drives.judges_by_learned
+
+
+def test_labels_of_a_bag_to_judge_by_are_learned_by_nobody(folder, teacher):
+    write_drive(folder / 'held', seed=10)
+    made = make(
+        folder, teacher, validation=[str(folder / 'held')], labelled=[str(folder / 'held')],
+        labels=[labels_beside(folder, 'held', [1])], student={**STUDENT, 'fraction': 0.5},
+        simulated=[str(write_drive(folder / 'simulated', seed=20, labelled=True))])
+    scores = made.run(STAGES[:4])
+    assert not made.drives.fine_tunes and not (folder / 'out' / 'finetune').exists()
+    true = sum(int(line.split()[1]) for line in scores.split('Against the labels')[1].splitlines()
+               if line.startswith('sidewalk'))
+    assert true == 800
+    kept = load_checkpoint(folder / 'out' / 'train' / 'student.safetensors', 'point').training
+    assert [kept[f'{kind}_sweeps'] for kind in ('labelled', 'unlabelled')] == [3, 3]
 
 
 def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):

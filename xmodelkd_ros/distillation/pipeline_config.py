@@ -56,8 +56,9 @@ class PipelineConfig:
         [], 'bags to choose the weights and to judge by; none takes the last of several bags, or '
         'the only one')
     labelled: list[str] = setting(
-        [], 'bags with true labels: where `student.fraction` is more than 0, those of `bags` are '
-        'learned beside the images; on the others, without images, the student is fine-tuned')
+        [], 'bags with true labels: those of `validation` are judged by; where `student.fraction` '
+        'is more than 0, those of `bags` are learned beside the images; on the others, without '
+        'images, the student is fine-tuned')
     labels: list[str] = setting(
         [], 'folders of SemanticKITTI label files, one for each of the labelled bags; none takes '
         '`label_topic` of the bags')
