@@ -30,6 +30,8 @@ START = 1_700_000_000_000_000_000
 STEP = 100_000_000
 STUDENT = {
     **SMALL, 'steps': 2, 'points': 300, 'losses': {**SMALL['losses'], 'floor': 0.0}}
+FINE_TUNING = {
+    key: STUDENT[key] for key in ('steps', 'points', 'warm_up', 'validate_every', 'rate', 'run')}
 
 
 def write_teacher(path, classes=ALL_CLASSES[1:], seed=3):

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from small_distillation import (
+    FINE_TUNING,
     settings,
     strange_classes,
     STUDENT,
@@ -124,7 +125,7 @@ def test_labels_beside_a_bag_fine_tune_the_student(folder, teacher, monkeypatch)
     labels = labels_beside(folder, 'labelled', range(3))
     make(
         folder, teacher, labelled=[str(folder / 'labelled')], labels=[labels],
-        finetuning={**STUDENT, 'mode': 'none'}).run(STAGES[:4])
+        finetuning=FINE_TUNING).run(STAGES[:4])
     assert (folder / 'out' / 'finetune' / 'student.safetensors').is_file()
 
 
@@ -170,6 +171,18 @@ def test_true_labels_of_some_sweeps_are_learned_beside_the_views_of_the_others(f
     assert [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(('mode', 'fraction', 'expected'), [
+    ('l2', 0.0, [0, 3, 3]), ('l2', 0.34, [0, 4, 2]), ('xmodelkd', 0.34, [0, 4, 2])])
+def test_simulated_labels_leave_the_drives_own_alone(folder, teacher, mode, fraction, expected):
+    write_drive(folder / 'drive_true', labelled=True)
+    write_drive(folder / 'simulated', images=False, seed=50, labelled=True)
+    make(
+        folder, teacher, bags=[str(folder / 'drive_true')], simulated=[str(folder / 'simulated')],
+        student={**STUDENT, 'mode': mode, 'fraction': fraction}).run(STAGES[:2])
+    kept = load_checkpoint(folder / 'out' / 'train' / 'student.safetensors', 'point').training
+    assert expected == [kept[f'{kind}_sweeps'] for kind in ('guessed', 'labelled', 'unlabelled')]
+
+
 def labels_beside(folder, bag, sweeps):
     """Write label files of some sweeps, named by their numbers."""
     files = LabelFolder(folder / f'{bag}_labels', POINT_CLASSES, 'semantickitti', 'by hand')
@@ -185,7 +198,7 @@ def test_labels_beside_a_bag_with_images_are_learned_beside_the_views(folder, te
         folder, teacher, labelled=bags,
         labels=[labels_beside(folder, 'other', [0]), labels_beside(folder, 'drive', [0, 2])],
         extraction={'distance': 3.0, 'instants': [-1, 1]},  # sweep 1 is no keyframe
-        student={**STUDENT, 'fraction': 1.0}, finetuning={**STUDENT, 'mode': 'none'})
+        student={**STUDENT, 'fraction': 1.0}, finetuning=FINE_TUNING)
     made.run(STAGES[:3])
     (drive,) = made.drives.to_train()
     assert [drive.frame(index).cloud.label[0] for index in drive.labelled] == [1, 3]
@@ -227,7 +240,26 @@ def test_the_last_of_several_bags_is_left_out_to_judge_by(folder, teacher):
     found = make(
         folder, teacher, bags=[str(folder / 'bags')], labelled=[str(folder / 'bags')],
         out=str(folder / 'labelled'))
+    assert not found.drives.judges_by_learned and found.drives.fine_tunes
+    found = make(
+        folder, teacher, bags=[str(folder / 'bags' / 'a')], sweeps=[str(folder / 'bags' / 'b')],
+        validation=[str(folder / 'bags')], out=str(folder / 'swept'))
     assert found.drives.judges_by_learned
+
+
+def test_labels_of_a_bag_to_judge_by_are_learned_by_nobody(folder, teacher):
+    write_drive(folder / 'held', seed=10)
+    made = make(
+        folder, teacher, validation=[str(folder / 'held')], labelled=[str(folder / 'held')],
+        labels=[labels_beside(folder, 'held', [1])], student={**STUDENT, 'fraction': 0.5},
+        simulated=[str(write_drive(folder / 'simulated', seed=20, labelled=True))])
+    scores = made.run(STAGES[:4])
+    assert not made.drives.fine_tunes and not (folder / 'out' / 'finetune').exists()
+    true = sum(int(line.split()[1]) for line in scores.split('Against the labels')[1].splitlines()
+               if line.startswith('sidewalk'))
+    assert true == 800
+    kept = load_checkpoint(folder / 'out' / 'train' / 'student.safetensors', 'point').training
+    assert [kept[f'{kind}_sweeps'] for kind in ('labelled', 'unlabelled')] == [3, 3]
 
 
 def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, teacher):
@@ -284,6 +316,22 @@ def test_a_cache_of_another_teacher_is_refused_and_stays(folder, teacher):
     assert sorted(p.name for p in (folder / 'out' / 'cache').rglob('*')) == before
 
 
+@pytest.mark.parametrize(('key', 'match'), [
+    ('start', 'not a safetensors file'), ('label_map', 'a YAML file'),
+    ('network', 'fit'), ('labels', 'a folder with .label files')])
+def test_what_is_needed_late_is_refused_before_the_work_begins(folder, teacher, key, match):
+    (folder / 'junk').write_text('junk')
+    others = {key: str(folder / 'junk')}
+    if key == 'labels':
+        others = {'labelled': [str(folder / 'drive')], 'labels': [str(folder)]}
+    if key == 'network':
+        others = {'start': str(write_start(folder / 'start.safetensors')), 'student': {
+            **STUDENT, 'network': {**STUDENT['network'], 'head': 16}}}
+    with pytest.raises(XModelKDError, match=match):
+        make(folder, teacher, **others)
+    assert not (folder / 'out').exists()
+
+
 def test_labels_of_another_length_are_named(folder, teacher):
     write_drive(folder / 'labelled', images=False)
     (folder / 'labels').mkdir()
@@ -291,7 +339,7 @@ def test_labels_of_another_length_are_named(folder, teacher):
     refused(
         folder, teacher, XModelKDError, '7 labels for 800 points',
         labelled=[str(folder / 'labelled')], labels=[str(folder / 'labels')],
-        finetuning={**STUDENT, 'mode': 'none'})
+        finetuning=FINE_TUNING)
     assert (folder / 'out' / 'train' / 'student.safetensors').is_file()
 
 
@@ -359,7 +407,7 @@ def test_the_command_takes_the_same_settings(folder, teacher, capsys):
 def test_processes_of_torchrun_share_the_training_and_nothing_else(folder, teacher):
     more = write_drive(folder / 'more', images=False, seed=50, labelled=True)
     values = settings(
-        folder, teacher, labelled=[str(more)], finetuning={**STUDENT, 'mode': 'none'})
+        folder, teacher, labelled=[str(more)], finetuning=FINE_TUNING)
     (folder / 'config.yaml').write_text(yaml.safe_dump(values))
     command = [
         sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',

@@ -331,6 +331,13 @@ def test_a_run_needs_something_to_learn_from(tmp_path):
         distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode='none'))
 
 
+@pytest.mark.parametrize('mode', ['l2', 'xmodelkd'])
+def test_steps_without_room_for_unlabelled_sweeps_are_refused(tmp_path, mode):
+    with pytest.raises(ConfigurationError, match=r'labelled = 1 .* less than batch = 1'):
+        distil([MadeDrive(0)], [MadeDrive(1)], tmp_path, config(mode=mode, fraction=0.5, batch=1))
+    assert not list(tmp_path.iterdir())
+
+
 def run_script(out, processes=1, **values):
     """Distil in a process of its own, or in several by torchrun."""
     script = (
@@ -345,6 +352,12 @@ def run_script(out, processes=1, **values):
         '    module.student.state_dict(), Path(sys.argv[2], f"rank{module.global_rank}.pt"))\n'
         'DistillationModule.on_train_start = lambda module: torch.save(\n'
         '    module.student.state_dict(), Path(sys.argv[2], f"start{module.global_rank}.pt"))\n'
+        'log = DistillationModule.on_validation_epoch_end\n'
+        'def check(module):\n'
+        '    counts = module.confusion["student"].compute()\n'
+        '    torch.save(counts, Path(sys.argv[2], "checked.pt"))\n'
+        '    log(module)\n'
+        'DistillationModule.on_validation_epoch_end = check\n'
         f'drives = [MadeDrive(seed, 8) for seed in {DRIVES}]\n'
         'distil(drives, [MadeDrive(2, 1)], Path(sys.argv[2]), config, True)\n'
     )
@@ -435,6 +448,8 @@ def test_two_processes_learn_what_one_learns_from_both_their_batches(
     finish(run_script(tmp_path / 'two', 2, batch=2, **values), 200)
     first, second = (torch.load(tmp_path / 'two' / f'rank{rank}.pt') for rank in range(2))
     start = torch.load(tmp_path / 'two' / 'start0.pt')
+    checked = CheckedSweeps([MadeDrive(2, 1)], SampleMaker(VIEW, POINT_CLASSES, 0.4))
+    assert torch.load(tmp_path / 'two' / 'checked.pt').sum() == len(checked[0].target)  # once
     alone = DistillationModule.training_step
     monkeypatch.setattr(DistillationModule, 'training_step', step)
     monkeypatch.setattr('xmodelkd_ros.distillation.student.training.collate', halves)

@@ -1,15 +1,20 @@
 """Exported students against their networks, and what a wrong program looks like."""
 
 import builtins
+import resource
 
 from distillation_drives import MadeDrive
 import pytest
 import torch
 from xmodelkd_ros.config import to_mapping
-from xmodelkd_ros.distillation.student import exporting
-from xmodelkd_ros.distillation.student.exporting import compare, export_onnx, export_program
+from xmodelkd_ros.distillation.student.exporting import (
+    compare,
+    export_onnx,
+    export_program,
+    export_programs,
+)
 from xmodelkd_ros.distillation.student.students import load_student
-from xmodelkd_ros.errors import ConfigurationError, MissingDependencyError
+from xmodelkd_ros.errors import CacheError, ConfigurationError, MissingDependencyError
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
@@ -55,18 +60,22 @@ def test_a_wrong_program_is_noticed(student):
     assert parity.largest > 0 and parity.changed > 0.5
 
 
-def test_a_failed_export_leaves_nothing(student, tmp_path, monkeypatch):
-    def fail(program, path):
-        path.write_bytes(b'half')
-        raise OSError('no space left')
-
-    monkeypatch.setattr(exporting.torch.export, 'save', fail)
-    with pytest.raises(OSError, match='no space'):
-        export_program(student, tmp_path / 'student.pt2', CLOUDS)
+@pytest.mark.parametrize('export', [export_program, export_onnx])
+def test_a_full_disk_is_named_and_nothing_is_left(student, tmp_path, export):
+    if export == export_onnx:
+        pytest.importorskip('onnxruntime')
+        pytest.importorskip('onnxscript')
+    size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, most))
+    try:
+        with pytest.raises(CacheError, match=r'student.* cannot be written: File too large'):
+            export(student, tmp_path / 'student', CLOUDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_missing_is_said(student, tmp_path, monkeypatch):
+def test_what_is_missing_is_said(student, tmp_path, monkeypatch, caplog):
     with pytest.raises(ConfigurationError, match='sweep'):
         export_program(student, tmp_path / 'student.pt2', [])
     real = builtins.__import__
@@ -77,5 +86,8 @@ def test_what_is_missing_is_said(student, tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, '__import__', refuse)
+    table = export_programs(student, tmp_path, CLOUDS)
+    assert 'student.pt2' in table and ' 2200 ' in table and 'onnx' not in table
+    assert any(m.startswith('no student.onnx: onnxruntime is needed') for m in caplog.messages)
     with pytest.raises(MissingDependencyError, match='pip install onnxruntime'):
         export_onnx(student, tmp_path / 'student.onnx', CLOUDS)

@@ -68,7 +68,17 @@ def test_several_processes_give_the_same_bytes(bag, reference, tmp_path):
     extract([bag], tmp_path, TruthTeacher(), config(), processes=2,
             progress=lambda done, total: told.append((done, total)))
     assert files(tmp_path) == files(reference)
-    assert told[0] == (0, 3) and told[-1] == (3, 3) and told == sorted(told)
+    assert told[0] == (0, 1) and told[-1] == (3, 3) and told == sorted(told)
+
+
+def test_several_processes_plan_several_drives(bag, reference, tmp_path):
+    again = copy_bag(bag, tmp_path / 'again', [])
+    found = extract([bag, again], tmp_path / 'own', TruthTeacher(), config(), processes=2)
+    assert [folder.name.split('-')[0] for folder in found] == ['small', 'again']
+    kept = files(tmp_path / 'own')
+    assert {name: kept[name] for name in files(reference)} == files(reference)
+    with pytest.raises(BagError, match='nowhere'):
+        extract([bag, tmp_path / 'nowhere'], tmp_path / 'own', TruthTeacher(), config(), 2)
 
 
 def test_a_teacher_that_cannot_travel_works_alone(bag, tmp_path):
@@ -120,10 +130,26 @@ def test_what_was_killed_goes_on_to_the_same_bytes(bag, reference, tmp_path):
     assert files(tmp_path) == files(reference)
 
 
-def test_what_stops_an_extraction_leaves_whole_shards(bag, reference, tmp_path):
-    class CancelledError(Exception):
-        pass
+class CancelledError(Exception):
+    """Somebody wants no more."""
 
+
+def test_odometry_can_be_stopped_at_each_sweep(bag, tmp_path):
+    pytest.importorskip('kiss_icp')
+    told = []
+
+    def cancel(done, total):
+        told.append((done, total))
+        if len(told) == 3:  # in the second of six sweeps
+            raise CancelledError
+
+    lost = copy_bag(bag, tmp_path / 'lost', ['/tf'])
+    with pytest.raises(CancelledError):
+        extract([lost], tmp_path / 'own', TruthTeacher(), config(), progress=cancel)
+    assert told == [(0, 1)] * 3 and not list((tmp_path / 'own').rglob('plan.json'))
+
+
+def test_what_stops_an_extraction_leaves_whole_shards(bag, reference, tmp_path):
     def cancel(done, total):
         if done:
             raise CancelledError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,12 @@ from xmodelkd_ros.distillation.extraction.trajectory import (
 )
 from xmodelkd_ros.distillation.records import DistillationFrame, PointViews
 from xmodelkd_ros.distillation.student import carrying
-from xmodelkd_ros.distillation.student.carrying import labels_from_votes, read_votes, vote_maps
+from xmodelkd_ros.distillation.student.carrying import (
+    labels_from_votes,
+    read_votes,
+    vote_maps,
+    voxel_keys,
+)
 from xmodelkd_ros.distillation.teachers.network_teacher import TeacherOutput
 from xmodelkd_ros.geometry.pairing import Pairing
 from xmodelkd_ros.geometry.transforms import invert, transform_points
@@ -97,8 +103,8 @@ def test_labels_are_carried_as_point_by_point(sizes, apart, monkeypatch):
     frames = Frames([
         made_frame(rng, 0.0), made_frame(rng, 0.7), made_frame(rng, 1.1, moving=False),
         made_frame(rng, pose=False), made_frame(rng, 0.3, segment=1)])
-    carried, maps = 0, vote_maps(frames, sizes)
-    for frame, votes in zip(frames, carry_slowly(frames, sizes), strict=True):
+    carried, slowly = 0, carry_slowly(frames, sizes)
+    for frame, votes, maps in zip(frames, slowly, vote_maps(frames, sizes), strict=True):
         label, confidence = labels_from_votes(read_votes(frame, maps))
         total = votes.sum(1)
         share = np.divide(votes.max(1), total, out=np.zeros_like(total), where=total > 0)
@@ -108,6 +114,26 @@ def test_labels_are_carried_as_point_by_point(sizes, apart, monkeypatch):
         assert (label == votes.argmax(1) + 1)[sure].all() and sure.sum() > 20
         carried += (label > 0).sum() - (frame.probability.sum(1) > 0).sum()
     assert carried > 0
+
+
+def test_votes_are_carried_to_the_stretches_beside(monkeypatch):
+    monkeypatch.setattr(carrying, 'STRETCH', 2)
+    rng = np.random.default_rng(1)
+    frames = Frames([made_frame(rng, 40.0 * number, moving=False) for number in range(7)])
+    looks = itertools.count()
+    found = list(vote_maps(frames, (0.5,), lambda: next(looks)))
+    assert next(looks) == len(found) == 7
+    own = [set(voxel_keys(f, 0.5)[f.probability.any(1) & np.isfinite(f.cloud.points).all(1)])
+           for f in frames]
+    for number, expected in ((0, range(4)), (3, range(6)), (4, range(2, 7)), (6, range(2, 7))):
+        kept = set(found[number][0.5].key)
+        assert [own[other] <= kept for other in range(7)] == [n in expected for n in range(7)]
+
+
+def test_segments_have_voxels_of_their_own():
+    frame = made_frame(np.random.default_rng(1), 0.3)
+    keys = [voxel_keys(dataclasses.replace(frame, segment=n), 0.1) for n in (0, 1, 8, 16, 2047)]
+    assert len(np.unique(keys)) == 5 * len(np.unique(keys[0]))
 
 
 def test_votes_of_nothing_have_no_label():

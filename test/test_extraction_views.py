@@ -145,8 +145,8 @@ def test_depth_and_delay_are_those_of_the_picture(drive):
 
 
 def test_carried_labels_reach_points_that_no_camera_sees(drive):
-    figures, maps = [], vote_maps(drive, (0.2, 0.5))
-    for index in range(len(drive)):
+    figures = []
+    for index, maps in enumerate(vote_maps(drive, (0.2, 0.5))):
         frame = drive.frame(index)
         label, confidence = labels_from_votes(read_votes(frame, maps))
         own, truth = own_labels(frame)[0], frame.cloud.label

@@ -1,6 +1,9 @@
 """The array cache: what goes in comes out, bags are read once, nothing half-written stays."""
 
 import json
+from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,8 +75,45 @@ def test_a_bag_is_read_once_for_its_content(tmp_path, monkeypatch):
     bag.write_bytes(b'two')
     assert cached_drives([bag], tmp_path / 'cache') != first and len(read) == 2
     assert cached_drives([first[0].folder], tmp_path / 'elsewhere') == first and len(read) == 2
+    killed = first[0].folder.with_name(f'.{first[0].folder.name}.1.partial')
+    first[0].folder.rename(killed)
+    bag.write_bytes(b'one')
+    assert cached_drives([bag], tmp_path / 'cache') == first and not killed.exists()
     again = cached_drives([bag], tmp_path / 'cache')
-    assert cached_drives([tmp_path], tmp_path / 'cache') == again and len(read) == 2
+    assert cached_drives([tmp_path], tmp_path / 'cache') == again and len(read) == 3
+
+
+def test_processes_that_ask_for_a_bag_together_read_it_once(tmp_path):
+    script = (
+        'import sys, time\n'
+        'from pathlib import Path\n'
+        'import xmodelkd_ros.bags.frames as bags\n'
+        'from test_training_cache import make_frame\n'
+        'from xmodelkd_ros.training.cache import cached_drives\n'
+        'bag, cache = map(Path, sys.argv[1:])\n'
+        'def frames(path, label_topic):\n'
+        '    yield make_frame(0)\n'
+        '    time.sleep(1)\n'
+        '    yield make_frame(1)\n'
+        'bags.frames = frames\n'
+        'input()\n'
+        'print(len(cached_drives([bag], cache)[0]))\n'
+    )
+    bag = tmp_path / 'drive.mcap'
+    bag.write_bytes(b'one')
+    runs = [
+        subprocess.Popen(
+            [sys.executable, '-c', script, str(bag), str(tmp_path / 'cache')], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent)
+        for _ in range(2)
+    ]
+    for run in runs:
+        run.stdin.write('\n')
+        run.stdin.flush()
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert ''.join(said).count('reading') == 1 and all(text.endswith('2\n') for text in said)
+    assert [path.name[:6] for path in (tmp_path / 'cache').iterdir()] == ['drive-']
 
 
 def test_unusable_sources(tmp_path):

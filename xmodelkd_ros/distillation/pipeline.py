@@ -13,7 +13,7 @@ train/     train: log, checkpoints, student.safetensors, and fused.safetensors
 finetune/  finetune: the same, where there are labelled bags
 scores.txt, pictures/  evaluate: scores on the validation drives, and what they look like
 student.safetensors  export: what `perception` loads, and fused.safetensors of ESPNetv2 teachers;
-           in exported/, programs
+           in exported/, programs and parity.txt, how far they are from it
 state.json which stages are done
 ========== =========================================================================
 """
@@ -36,26 +36,28 @@ from .pipeline_config import PipelineConfig
 from .pipeline_drives import PipelineDrives
 from .progress import GUESS, nobody, TRAINED, Watch
 from .ranks import Ranks
+from .records import FrameSource
 from .student.adaptation import adapt_student
-from .student.exporting import export_onnx, export_program
+from .student.exporting import export_programs
 from .student.guessing import guess_drives
 from .student.judging import judge
 from .student.sensor import warn_of_misfits
-from .student.students import FUSED, make_image, runs_alone, STUDENT
+from .student.students import check_starts, FUSED, make_image, runs_alone, STUDENT
 from .student.training import distil
 from .teachers.adaptation import adapt_once
 from .teachers.classes import load_class_map
 from .teachers.network_teacher import NetworkTeacher
 from .teachers.teacher import make_teacher
 from ..config import to_mapping
-from ..errors import ConfigurationError, MissingDependencyError
+from ..errors import ConfigurationError
 from ..evaluation.run_file import check_run, RUN_FILE, write_run
 from ..inference.point_segmenter import PointSegmenter
 from ..training.point.training import range_view
 
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 STATE_FILE = 'state.json'
-QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
+QUALITY, SCORES, PICTURES = 'quality.txt', 'scores.txt', 'pictures'
+EXPORTED, PARITY = 'exported', 'exported/parity.txt'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
@@ -80,6 +82,8 @@ class Pipeline:
     ------
     BagError
         If a bag is missing, or a folder holds none.
+    CheckpointError
+        If the student cannot start from the checkpoint.
     ConfigurationError
         If something needed is not given, or the folder holds a distillation with other settings
         or from other bags.
@@ -92,8 +96,9 @@ class Pipeline:
                 raise ConfigurationError(key, getattr(config, key), 'it must be given')
         self.config, self.out = config, Path(config.out)
         self.drives = PipelineDrives(config)
-        range_view(config.student.lidar)  # refused before the work begins
-        self._start = config.start or str(shipped or '')
+        self._start = '' if config.start == 'none' else config.start or str(shipped or '')
+        range_view(config.student.lidar)  # refused before the work begins, as what is needed late
+        check_starts(self._start, config.student)
         self._ranks = Ranks()
         if not self._ranks.helps:
             self._check_folder()
@@ -112,8 +117,8 @@ class Pipeline:
         Returns
         -------
         str
-            The figures of the drives and the scores, as far as they are there by now; nothing in
-            a process that helps another.
+            The figures of the drives, the scores, and how exported programs differ, as far as
+            they are there by now; nothing in a process that helps another.
 
         """
         if self._ranks.helps:
@@ -132,7 +137,7 @@ class Pipeline:
             watch(stage, 0, 1)
             getattr(self, f'_{stage}')(watch)
             write_json(self.out / STATE_FILE, {**done, stage: True})
-        reports = (self.out / name for name in (QUALITY, SCORES))
+        reports = (self.out / name for name in (QUALITY, SCORES, PARITY))
         return '\n'.join(report.read_text() for report in reports if report.is_file())
 
     def _extract(self, watch: Watch) -> None:
@@ -162,32 +167,32 @@ class Pipeline:
 
     def _train(self, watch: Watch) -> None:
         config = self.config
-        drives, simulated = self.drives.to_train(), self.drives.alone(self.drives.simulated)
+        drives: list[FrameSource] = self.drives.to_train()
+        labelled: list[FrameSource] = [*self.drives.alone(self.drives.simulated)]
         start = self._adapted_start()
-        guessed = config.student.mode != 'l2' and not config.student.fraction
-        if guessed:
+        if config.student.mode != 'l2' and not config.student.fraction:
             helper = PointSegmenter(start, config.device) if start else None
-            drives = [*guess_drives(
+            guessed = guess_drives(
                 drives, self.out / 'guesses', helper, config.guessing,
-                functools.partial(watch, GUESS))]
-        student = dataclasses.replace(
-            config.student, start=config.student.start or start,
-            fraction=1.0 if guessed or simulated else config.student.fraction)
-        image = make_image(self._teacher(), self.drives.seen())
+                functools.partial(watch, GUESS))
+            drives, labelled = [], [*guessed, *labelled]
+        student = dataclasses.replace(config.student, start=config.student.start or start)
+        image = None  # the first process writes it
+        if not self._ranks.helps:
+            image = make_image(self._teacher(), self.drives.seen())
         self._ranks.tell('train', True)
         distil(
-            [*drives, *simulated], self.drives.to_judge(), self.out / 'train', student, True,
-            functools.partial(watch, 'train'), image)
+            drives, self.drives.to_judge(), self.out / 'train', student, True,
+            functools.partial(watch, 'train'), image, labelled)
 
     def _adapted_start(self) -> str:
         """Return the checkpoint to start from, adapted to the sweeps; empty for none."""
         path, share = self.out / 'start.safetensors', self.config.student_adaptation
-        start = '' if self._start == 'none' else self._start
-        if not start or not share:
-            return start
+        if not self._start or not share:
+            return self._start
         if not path.is_file():
             sweeps = self.drives.some_sweeps(ADAPTATION_SWEEPS)
-            adapt_student(Path(start), sweeps, share, path, self.config.device)
+            adapt_student(Path(self._start), sweeps, share, path, self.config.device)
         return str(path)
 
     def _finetune(self, watch: Watch) -> None:
@@ -197,8 +202,8 @@ class Pipeline:
             return
         drives = self.drives.to_finetune()
         student = dataclasses.replace(
-            config.finetuning, lidar=config.student.lidar, columns=config.student.columns,
-            start=str(self.out / 'train' / STUDENT))
+            config.student, mode='none', start=str(self.out / 'train' / STUDENT),
+            **vars(config.finetuning))
         self._ranks.tell('finetune', True)
         distil(
             drives, self.drives.to_judge(), self.out / 'finetune', student, True,
@@ -222,14 +227,8 @@ class Pipeline:
                     'no %s: only teachers of the kind espnetv2 are small enough to be put into it',
                     FUSED)
         clouds = [drive.frame(0).cloud for drive in self.drives.to_judge()[:EXPORT_SWEEPS]]
-        found = {}
-        for name, export in (('student.pt2', export_program), ('student.onnx', export_onnx)):
-            try:
-                parity = export(self.out / STUDENT, self.out / 'exported' / name, clouds)
-                found[name] = dataclasses.asdict(parity)
-            except MissingDependencyError as error:
-                found[name] = {'missing': str(error)}
-        write_json(self.out / 'exported' / PARITY, found)
+        parity = export_programs(self.out / STUDENT, self.out / EXPORTED, clouds)
+        write_whole(self.out / PARITY, f'{parity}\n'.encode())
 
     def _student(self) -> Path:
         """Return the checkpoint of the last stage that trained."""

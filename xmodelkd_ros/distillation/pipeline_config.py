@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from .extraction.config import ExtractionConfig
-from .student.config import DistillConfig
+from .student.config import DistillConfig, LearningConfig
 from .student.guessing import GuessConfig
 from ..config import setting
 from ..labels import TRUE_POINTS
@@ -20,8 +20,8 @@ class ShortRunConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class StudentConfig(DistillConfig):
-    """How a student that knows its sensor already learns from images."""
+class ShortLearningConfig(LearningConfig):
+    """How a student that knows its sensor already learns more."""
 
     run: ShortRunConfig = setting(ShortRunConfig(), 'The run.')
     steps: int = setting(200, 'Steps of an epoch.', low=1)
@@ -30,10 +30,14 @@ class StudentConfig(DistillConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class FineTuningConfig(StudentConfig):
-    """How it learns from labels after that."""
+class StudentConfig(ShortLearningConfig, DistillConfig):
+    """How it learns from images."""
 
-    mode: str = setting('none', 'What is learned from the images: none.', choices=('none',))
+
+@dataclasses.dataclass(frozen=True)
+class FineTuningConfig(ShortLearningConfig):
+    """How it learns from labels after that; all else is as it was for the images."""
+
     fraction: float = setting(
         1.0, 'Share of the labelled sweeps that is used.', low=0, high=1)
 
@@ -52,8 +56,9 @@ class PipelineConfig:
         [], 'bags to choose the weights and to judge by; none takes the last of several bags, or '
         'the only one')
     labelled: list[str] = setting(
-        [], 'bags with true labels: where `student.fraction` is more than 0, those of `bags` are '
-        'learned beside the images; on the others, without images, the student is fine-tuned')
+        [], 'bags with true labels: those of `validation` are judged by; where `student.fraction` '
+        'is more than 0, those of `bags` are learned beside the images; on the others, without '
+        'images, the student is fine-tuned')
     labels: list[str] = setting(
         [], 'folders of SemanticKITTI label files, one for each of the labelled bags; none takes '
         '`label_topic` of the bags')

@@ -11,7 +11,13 @@ from .cache import CachedDistillationDrive, open_caches
 from .cache_files import read_json, write_json
 from .pipeline_config import PipelineConfig
 from .records import FrameSource
-from .student.labelled_drives import LabelledDrive, LidarDrive, with_labels
+from .student.class_maps import read_class_map
+from .student.labelled_drives import (
+    check_label_folder,
+    LabelledDrive,
+    LidarDrive,
+    with_labels,
+)
 from .student.labelled_views import LabelledViews
 from ..bags.folders import find_bags
 from ..errors import ConfigurationError
@@ -53,7 +59,7 @@ class PipelineDrives:
     BagError
         If a bag is missing, or a folder holds none.
     ConfigurationError
-        If there is not a folder of labels for each labelled bag.
+        If there is not a folder of labels for each labelled bag, or the map of these is wrong.
 
     """
 
@@ -65,6 +71,10 @@ class PipelineDrives:
         labelled = find_bags(config.labelled)
         if config.labels and len(config.labels) != len(labelled):
             raise ConfigurationError('labels', config.labels, 'one folder per bag of `labelled`')
+        for folder in config.labels:
+            check_label_folder(Path(folder))
+        if config.label_map:
+            read_class_map(Path(config.label_map))
         self._labelled = [
             _LabelledBag(bag, folder)
             for bag, folder in zip(labelled, config.labels or [''] * len(labelled), strict=True)]
@@ -72,14 +82,13 @@ class PipelineDrives:
     @property
     def fine_tunes(self) -> bool:
         """Whether there are labelled bags that only the stage finetune learns from."""
-        return len(self._beside_views()) < len(self._labelled)
+        return bool(self._apart())
 
     @property
     def judges_by_learned(self) -> bool:
-        """Whether a drive to judge by is also one to learn from, with images or labels."""
-        learned = [*self.bags, *(labelled.bag for labelled in self._labelled)]
-        return not {bag.resolve() for bag in learned}.isdisjoint(
-            bag.resolve() for bag in self.validation)
+        """Whether a drive to judge by is also one to learn from."""
+        learned = _places([*self.bags, *self._sweeps, *self.simulated])
+        return not learned.isdisjoint(_places(self.validation))
 
     def check(self) -> None:
         """
@@ -103,9 +112,14 @@ class PipelineDrives:
         """Return the drives to learn from with what the teacher says of them."""
         return self._open(self.bags)
 
-    def to_judge(self) -> list[CachedDistillationDrive]:
-        """Return the drives to judge by with what the teacher says of them."""
-        return self._open(self.validation)
+    def to_judge(self) -> list[FrameSource]:
+        """
+        Return the drives to judge by with what the teacher says of them.
+
+        Nothing learns from the labels of labelled bags among them, which take the place of the
+        drives' own.
+        """
+        return self._with_views(self.validation, self._held())
 
     def some_sweeps(self, count: int) -> Iterator[Cloud]:
         """Yield `count` sweeps or more to learn from, spread evenly; all, where they are fewer."""
@@ -119,15 +133,11 @@ class PipelineDrives:
 
         Where true labels are used, those of labelled bags take the place of the drives' own.
         """
-        drives: list[FrameSource] = [*self.seen()]
-        for number, bag in self._beside_views().items():
-            drives[number] = LabelledViews(drives[number], self._with_labels([bag])[0])
-        return [*drives, *self.alone(self._sweeps)]
+        return [*self._with_views(self.bags, self._told()), *self.alone(self._sweeps)]
 
     def to_finetune(self) -> list[LabelledDrive]:
         """Return what is learned from with labels alone."""
-        taken = self._beside_views().values()
-        return self._with_labels([bag for bag in self._labelled if bag not in taken])
+        return self._with_labels(self._apart())
 
     def alone(
         self, bags: Sequence[Path], label_topic: str = TRUE_POINTS
@@ -141,14 +151,28 @@ class PipelineDrives:
         names = read_json(self.cache / _INDEX)
         return open_caches(self.cache / names[str(bag)] for bag in bags)
 
-    def _beside_views(self) -> dict[int, _LabelledBag]:
-        """Return the labelled bags that train learns from, by their numbers in `bags`."""
-        if not self._config.student.fraction:
-            return {}
-        numbers = {bag.resolve(): number for number, bag in enumerate(self.bags)}
-        return {
-            numbers[labelled.bag.resolve()]: labelled for labelled in self._labelled
-            if labelled.bag.resolve() in numbers}
+    def _told(self) -> set[Path]:
+        """Return the bags whose labels, if they have any, are learned beside the images."""
+        return _places(self.bags) if self._config.student.fraction else set()
+
+    def _held(self) -> set[Path]:
+        """Return the bags to judge by that nothing learns from the images of."""
+        return _places(self.validation) - _places(self.bags)
+
+    def _apart(self) -> list[_LabelledBag]:
+        """Return the labelled bags that are for finetune alone."""
+        taken = self._told() | self._held()
+        return [labelled for labelled in self._labelled if labelled.bag.resolve() not in taken]
+
+    def _with_views(self, bags: Sequence[Path], told: set[Path]) -> list[FrameSource]:
+        """Return drives with what the teacher says; labels of labelled bags for those `told`."""
+        drives: list[FrameSource] = [*self._open(bags)]
+        labelled = {each.bag.resolve(): each for each in self._labelled}
+        for number, place in enumerate(bag.resolve() for bag in bags):
+            if place in told and place in labelled:
+                (labels,) = self._with_labels([labelled[place]])
+                drives[number] = LabelledViews(drives[number], labels)
+        return drives
 
     def _with_labels(self, bags: Sequence[_LabelledBag]) -> list[LabelledDrive]:
         config = self._config
@@ -156,3 +180,7 @@ class PipelineDrives:
         return with_labels(
             self.alone([labelled.bag for labelled in bags], topic),
             [labelled.folder for labelled in bags if labelled.folder], config.label_map, topic)
+
+
+def _places(bags: Sequence[Path]) -> set[Path]:
+    return {bag.resolve() for bag in bags}

@@ -34,6 +34,7 @@ import numpy as np
 
 from ..bags.folders import find_bags
 from ..errors import BagError
+from ..files import alone_in
 from ..labels import TRUE_POINTS
 from ..records import Cloud, Frame, Picture
 
@@ -208,12 +209,16 @@ def _cached_bag(source: Path, cache: Path, label_topic: str) -> CachedDrive:
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
     if label_topic != TRUE_POINTS:
         folder = folder.with_name(folder.name + label_topic.replace('/', '-'))
-    if is_drive(folder):
-        return open_drive(folder)
-    from ..bags.frames import frames  # the bag reader needs optional packages
+    with alone_in(cache):  # all processes of a run ask for it
+        if is_drive(folder):
+            return open_drive(folder)
+        from ..bags.frames import frames  # the bag reader needs optional packages
 
-    print(f'reading {source} into {folder}')
-    return write_drive(frames(source, label_topic=label_topic), folder, str(source))
+        for partial in cache.iterdir():
+            if partial.name.startswith(f'.{folder.name}.'):  # of a process that was killed
+                shutil.rmtree(partial)
+        print(f'reading {source} into {folder}')
+        return write_drive(frames(source, label_topic=label_topic), folder, str(source))
 
 
 def content_hash(source: Path) -> str:

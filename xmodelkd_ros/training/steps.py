@@ -136,6 +136,25 @@ def check_loader(
     return DataLoader(samples, 1, sampler=dealt, collate_fn=collate, **_workers(run))
 
 
+def is_repeated(module: lightning.LightningModule, index: int) -> bool:
+    """
+    Return whether a sample to validate by is of another process, and does not count here.
+
+    Where their number is no multiple of that of the processes, `check_loader` repeats some.
+
+    Parameters
+    ----------
+    module
+        What is validated.
+    index
+        Of the batch, on this process.
+
+    """
+    trainer = module.trainer
+    number = index * trainer.world_size + trainer.global_rank
+    return number >= len(trainer.val_dataloaders.dataset)  # type: ignore[union-attr]
+
+
 def _workers(run: RunConfig) -> dict[str, Any]:
     workers = run.present_workers
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,13 @@ class DrivePlan:
 
 
 def plan_drive(
-    source: Path, out: Path, teacher: Teacher, config: ExtractionConfig
+    source: Path, out: Path, config: ExtractionConfig, teacher: Teacher,
+    check: Callable[[], None],
 ) -> DrivePlan:
     """
     Plan a drive, or read the plan that an earlier run made.
+
+    What `check` raises, which is called again and again, stops it.
 
     Raises
     ------
@@ -75,6 +78,7 @@ def plan_drive(
         If its folder is there already and belongs to something else.
 
     """
+    check()
     survey = survey_bag(source, config)
     sha256 = content_hash(source)
     folder = out / f'{source.stem}-{sha256[:16]}'
@@ -96,7 +100,7 @@ def plan_drive(
         trajectory = _read_trajectory(folder / TRAJECTORY, found['trajectory'])
         odometry = found['odometry']
     else:
-        trajectory, odometry = find_trajectory(source, survey, config)
+        trajectory, odometry = find_trajectory(source, survey, config, check)
         _write_trajectory(folder / TRAJECTORY, trajectory)
         found = {**identity, 'odometry': odometry,
                  'trajectory': hash_file(folder / TRAJECTORY)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+import functools
 import multiprocessing
 from multiprocessing.synchronize import Event
 import os
@@ -13,6 +14,7 @@ import pickle
 import signal
 import threading
 import time
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,10 +30,15 @@ from ...errors import CacheError, ConfigurationError
 from ...files import remove_partial
 
 Progress = Callable[[int, int], None]
-"""Told how many shards there are and how many there will be; what it raises stops the work."""
+"""
+Told how many shards there are and how many there will be; what it raises stops the work.
 
-Effort = dict[Path, float]
-"""By drive's folder, time that a process needed for a keyframe, s."""
+As long as the drives are being planned, there will be one.
+"""
+
+T = TypeVar('T')
+Task = Callable[[Teacher, Callable[[], None]], T]
+"""Called with whom to ask, and with what it calls again and again, which may raise."""
 
 _POLL = 0.2
 
@@ -58,7 +65,7 @@ def extract(
     config
         What to extract.
     processes
-        How many work at the same time, on several drives or parts of one.
+        How many plan drives and extract them, or parts of one, at the same time.
     progress
         Told how far it is, a few times a second.
 
@@ -77,16 +84,19 @@ def extract(
         If the teacher cannot be sent to other processes.
 
     """
-    plans = [plan_drive(Path(source), Path(out), teacher, config) for source in sources]
-    pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
-    for plan in pending:
-        remove_partial(plan.folder)  # what a run that was killed left half-written
-    pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]
-    watch = _Watch(pieces, progress)
-    effort = _work(pieces, teacher, processes, watch)
+    with _Workers(teacher, processes) as workers:
+        plans = workers.do(
+            [functools.partial(plan_drive, Path(source), Path(out), config) for source in sources],
+            lambda: progress(0, 1))
+        pending = [plan for plan in plans if not (plan.folder / REPORT).is_file()]
+        for plan in pending:
+            remove_partial(plan.folder)  # what a run that was killed left half-written
+        pieces = [piece for plan in pending for piece in missing_pieces(plan, processes)]
+        watch = _Watch(pieces, progress)
+        seconds = workers.do([piece.extract for piece in pieces], watch.tell)
     watch.tell()
     for plan in pending:
-        _complete(plan, effort.get(plan.folder, np.nan))
+        _complete(plan, _mean_time(plan.folder, [*zip(pieces, seconds, strict=True)]))
     return [CachedDistillationDrive(plan.folder).folder for plan in plans]
 
 
@@ -104,46 +114,62 @@ class _Watch:
         self._progress(sum(path.is_file() for path in self._files), len(self._files))
 
 
-def _work(
-    pieces: Sequence[Piece], teacher: Teacher, processes: int, watch: _Watch
-) -> Effort:
-    """Extract the pieces; return what a keyframe took."""
-    if processes == 1 or len(pieces) < 2:
-        done = [(piece, piece.extract(teacher, watch.tell)) for piece in pieces]
-    else:
-        done = _work_together(pieces, teacher, min(processes, len(pieces)), watch)
-    folders = {piece.plan.folder for piece in pieces}
-    return {folder: _mean_time(folder, done) for folder in folders}
+class _Workers:
+    """
+    Processes that work with a teacher, started as soon as there are tasks for two.
 
+    Parameters
+    ----------
+    teacher
+        Whom to ask.
+    processes
+        How many there may be.
 
-def _mean_time(folder: Path, done: Sequence[tuple[Piece, float]]) -> float:
-    own = [(piece.keyframes, seconds) for piece, seconds in done if piece.plan.folder == folder]
-    return sum(seconds for _, seconds in own) / sum(keyframes for keyframes, _ in own)
+    """
 
+    def __init__(self, teacher: Teacher, processes: int) -> None:
+        self._teacher, self._processes = teacher, processes
+        self._context = multiprocessing.get_context('spawn')
+        self._stopped = self._context.Event()
+        self._pool: ProcessPoolExecutor | None = None
 
-def _work_together(
-    pieces: Sequence[Piece], teacher: Teacher, processes: int, watch: _Watch
-) -> list[tuple[Piece, float]]:
-    _check_can_travel(teacher, processes)
-    context = multiprocessing.get_context('spawn')
-    stopped = context.Event()
-    threads = max(1, torch.get_num_threads() // processes)
-    begin = teacher, stopped, threads, os.getpid()
-    with ProcessPoolExecutor(processes, context, _begin, begin) as pool:
-        futures = [pool.submit(_extract, piece) for piece in pieces]
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def do(self, tasks: Sequence[Task[T]], tell: Callable[[], None]) -> list[T]:
+        """Do tasks; `tell` is called again and again, and what it raises stops them."""
+        if self._processes == 1 or len(tasks) < 2:
+            return [task(self._teacher, tell) for task in tasks]
+        pool = self._pool = self._pool or self._start()
+        futures = [pool.submit(_do, task) for task in tasks]
         try:
             while wait(futures, _POLL, FIRST_EXCEPTION).not_done:
-                watch.tell()
+                tell()
                 if failed := [f for f in futures if f.done() and f.exception()]:
                     failed[0].result()
-            return [(piece, f.result()) for piece, f in zip(pieces, futures, strict=True)]
+            return [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise CacheError(
                 'a process of the extraction was killed, perhaps for want of memory; the same '
                 'command goes on from there') from error
-        finally:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        _check_can_travel(self._teacher, self._processes)
+        threads = max(1, torch.get_num_threads() // self._processes)
+        begin = self._teacher, self._stopped, threads, os.getpid()
+        return ProcessPoolExecutor(self._processes, self._context, _begin, begin)
+
+
+def _mean_time(folder: Path, done: Sequence[tuple[Piece, float]]) -> float:
+    """Return what a keyframe of a drive took, s; NaN if none was made."""
+    own = [(piece.keyframes, seconds) for piece, seconds in done if piece.plan.folder == folder]
+    keyframes = sum(keyframes for keyframes, _ in own)
+    return sum(seconds for _, seconds in own) / keyframes if own else np.nan
 
 
 def _check_can_travel(teacher: Teacher, processes: int) -> None:
@@ -176,7 +202,7 @@ def _exit_after(parent: int) -> None:
     os._exit(1)
 
 
-def _extract(piece: Piece) -> float:
+def _do(task: Task[T]) -> T:
     assert _in_worker is not None
     teacher, stopped = _in_worker
 
@@ -184,7 +210,7 @@ def _extract(piece: Piece) -> float:
         if stopped.is_set():
             raise _StoppedError
 
-    return piece.extract(teacher, check)
+    return task(teacher, check)
 
 
 def _complete(plan: DrivePlan, seconds: float) -> None:

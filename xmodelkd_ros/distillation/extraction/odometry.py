@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import itertools
 from pathlib import Path
@@ -24,10 +24,13 @@ _TRIAL = 4
 
 
 def find_trajectory(
-    path: Path, survey: Survey, config: ExtractionConfig
+    path: Path, survey: Survey, config: ExtractionConfig,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Trajectory, str]:
     """
     Return the poses of a bag's sweeps and where they are from: 'tf', 'kiss-icp' or 'none'.
+
+    What `check` raises, which is called for each sweep that is registered, stops it.
 
     Raises
     ------
@@ -51,7 +54,8 @@ def find_trajectory(
     if config.odometry == 'none' or alone.all():
         return unknown, 'none'
     segment = np.where(alone, -1, segment)
-    return _from_registration(path, survey.topics.points, survey.stamps, segment), 'kiss-icp'
+    found = _from_registration(path, survey.topics.points, survey.stamps, segment, check)
+    return found, 'kiss-icp'
 
 
 def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory:
@@ -64,7 +68,7 @@ def _from_transforms(path: Path, survey: Survey, fixed_frame: str) -> Trajectory
 
 
 def _from_registration(
-    path: Path, topic: str, stamps: np.ndarray, segment: np.ndarray
+    path: Path, topic: str, stamps: np.ndarray, segment: np.ndarray, check: Callable[[], None]
 ) -> Trajectory:
     """Register each sweep to those before it in its segment; -1 is left out."""
     poses, measured = np.tile(np.eye(4), (len(stamps), 1, 1)), stamps.copy()
@@ -75,6 +79,7 @@ def _from_registration(
             for index, pose, end in register_run(run):
                 poses[index], used[index] = pose, number
                 measured[index] += end
+                check()
     return _at_stamps(Trajectory(measured, poses, used), stamps)
 
 

@@ -4,21 +4,31 @@ Labels carried along the poses of a drive, to points that no camera sees in thei
 Every row of a view is a vote of the teacher: its probabilities. A point's own votes are averaged
 over its views. The averages of points at rest are gathered by voxels of the drive's static map,
 at one or several sizes, and each sweep reads back what the finest voxel with votes says where its
-points are. Points that move neither vote there nor read there; they keep their own votes.
+points are. Points that move neither vote there nor read there; they keep their own votes. The map
+goes along with a long drive, so that memory holds a few stretches of keyframes, not the drive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import itertools
 
 import numpy as np
 
 from ..records import CLASS_COUNT, DistillationFrame, FrameSource
 from ...geometry.transforms import transform_points
 
-_BITS = 20
-"""Of a voxel's number along each axis: 2^20 voxels of 0.1 m are 105 km."""
+_BITS, _HEIGHT_BITS = 20, 12
+"""
+Of a voxel's number along x and y, and along z: 2^20 voxels of 0.1 m are 105 km, 2^12 are 410 m.
+
+They leave room for 2048 segments.
+"""
+
+STRETCH = 250
+"""Keyframes of which votes are kept together; they are carried to the next stretch and back."""
 
 _APART = 64
 """Maps of single frames that are held before they are merged."""
@@ -54,16 +64,33 @@ def own_labels(frame: DistillationFrame) -> tuple[np.ndarray, np.ndarray]:
     return labels_from_votes(frame.probability)
 
 
+VoteMaps = dict[float, VoteMap]
+"""By the size of the voxels, m."""
+
+
 def vote_maps(
     drive: FrameSource, voxels: Sequence[float], look: Callable[[], None] = lambda: None
-) -> dict[float, VoteMap]:
+) -> Iterator[VoteMaps]:
     """
-    Gather the votes of all points at rest of a drive, by the size of the voxels, m.
+    Yield for each frame of a drive the votes of all points at rest around it.
 
-    Frames without a pose have no part in them; `look` is called after each frame.
+    Frames without a pose have no part in them; `look` is called for each frame once.
     """
+    stretches = [
+        range(first, min(first + STRETCH, len(drive))) for first in range(0, len(drive), STRETCH)]
+    votes = (_votes_of(drive, frames, voxels, look) for frames in stretches)
+    near = deque(itertools.islice(votes, 1), maxlen=3)
+    for frames in stretches:
+        near.extend(itertools.islice(votes, 1))
+        around = {size: _merged([maps[size] for maps in near]) for size in voxels}
+        yield from itertools.repeat(around, len(frames))
+
+
+def _votes_of(
+    drive: FrameSource, frames: range, voxels: Sequence[float], look: Callable[[], None]
+) -> VoteMaps:
     parts: dict[float, list[VoteMap]] = {size: [] for size in voxels}
-    for index in range(len(drive)):
+    for index in frames:
         _add_votes(parts, drive.frame(index))
         look()
     return {size: _merged(found) for size, found in parts.items()}
@@ -81,7 +108,7 @@ def _add_votes(parts: dict[float, list[VoteMap]], frame: DistillationFrame) -> N
             found[:] = [_merged(found)]
 
 
-def read_votes(frame: DistillationFrame, maps: dict[float, VoteMap]) -> np.ndarray:
+def read_votes(frame: DistillationFrame, maps: VoteMaps) -> np.ndarray:
     """Return the votes (N, 16) float32 for a frame's points; zeros where there are none."""
     own = frame.probability
     if frame.fixed_from_lidar is None:
@@ -128,8 +155,9 @@ def voxel_keys(frame: DistillationFrame, size: float) -> np.ndarray:
     points = transform_points(frame.fixed_from_lidar, frame.points_at_stamp.astype(np.float64))
     with np.errstate(invalid='ignore'):
         cell = np.floor(np.nan_to_num(points, posinf=0, neginf=0) / size).astype(np.int64)
-    x, y, z = (cell & ((1 << _BITS) - 1)).T
-    return ((np.int64(frame.segment) << _BITS | x) << _BITS | y) << _BITS | z
+    bits = np.array([_BITS, _BITS, _HEIGHT_BITS])
+    x, y, z = (cell & ((1 << bits) - 1)).T
+    return ((np.int64(frame.segment) << _BITS | x) << _BITS | y) << _HEIGHT_BITS | z
 
 
 def _is_static(frame: DistillationFrame) -> np.ndarray:

@@ -42,7 +42,24 @@ class LossConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class DistillConfig:
+class LearningConfig:
+    """How a student learns, from whatever."""
+
+    augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
+    run: RunConfig = setting(RunConfig(), 'The run.')
+    steps: int = setting(500, 'Steps of an epoch.', low=1)
+    batch: int = setting(2, 'Sweeps in a step, on each device.', low=1)
+    points: int = setting(8000, 'Points drawn from a sweep, 0 for all.', low=0)
+    fraction: float = setting(
+        0.0, 'Share of the labelled sweeps whose true labels are used.', low=0, high=1)
+    validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
+    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
+    decay: float = setting(0.02, 'Weight decay.', low=0)
+    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillConfig(LearningConfig):
     """Everything about a distillation."""
 
     mode: str = setting('xmodelkd', 'What is learned from the images.', choices=MODES)
@@ -50,18 +67,7 @@ class DistillConfig:
     columns: int = setting(2048, 'Columns of the range view.', unit='px', low=64, high=8192)
     network: PointNetworkConfig = setting(PointNetworkConfig(), 'The student.')
     fusion: FusionConfig = setting(FusionConfig(), 'The fusion encoder.')
-    augmentation: PointAugmentation = setting(PointAugmentation(), 'The augmentation.')
     losses: LossConfig = setting(LossConfig(), 'The losses.')
-    run: RunConfig = setting(RunConfig(), 'The run.')
-    steps: int = setting(500, 'Steps of an epoch.', low=1)
-    batch: int = setting(2, 'Sweeps in a step, on each device.', low=1)
     labelled: int = setting(
-        1, 'How many of them have labels, where some sweeps have and some have not.', low=1)
-    points: int = setting(8000, 'Points drawn from a sweep, 0 for all.', low=0)
-    fraction: float = setting(
-        0.0, 'Share of the labelled sweeps whose true labels are used.', low=0, high=1)
+        1, 'How many of a batch have labels, where some sweeps have and some have not.', low=1)
     start: str = setting('', 'Checkpoint to start from, empty for random weights.')
-    validate_every: int = setting(4, 'Validate on every n-th sweep.', low=1)
-    rate: float = setting(4e-3, 'Peak learning rate.', low=0)
-    decay: float = setting(0.02, 'Weight decay.', low=0)
-    warm_up: int = setting(50, 'Steps of the warm-up.', low=1)

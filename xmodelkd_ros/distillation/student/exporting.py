@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,9 @@ from torch import Tensor
 
 from .looks import project_cloud
 from .students import load_student
-from ...errors import ConfigurationError, needed
-from ...files import whole_file
+from ..cache_files import write_whole
+from ...errors import ConfigurationError, MissingDependencyError, needed
+from ...evaluation.tables import format_table
 from ...networks.point_network import PointNetwork
 from ...networks.point_projection import POINT_FEATURES, RangeProjection, RangeViewConfig
 from ...records import Cloud
@@ -51,6 +54,24 @@ class Parity:
     changed: float
 
 
+def export_programs(checkpoint: Path, folder: Path, clouds: Sequence[Cloud]) -> str:
+    """
+    Write all programs of a student whose libraries are installed; return a table of parity.
+
+    Parameters and errors are those of `export_program`; what is left out is said as a warning.
+    """
+    rows = []
+    for name, export in (('student.pt2', export_program), ('student.onnx', export_onnx)):
+        try:
+            parity = export(checkpoint, folder / name, clouds)
+        except MissingDependencyError as error:
+            logging.getLogger(__name__).warning('no %s: %s', name, error)
+        else:
+            rows.append((name, parity.points, parity.largest, 100 * parity.changed))
+    return format_table((
+        'program', 'points compared', 'largest difference of a logit', 'labels changed [%]'), rows)
+
+
 def export_program(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Parity:
     """
     Write a student as a `torch.export` program (.pt2) and compare the two.
@@ -66,6 +87,8 @@ def export_program(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Par
 
     Raises
     ------
+    CacheError
+        If the file cannot be written.
     CheckpointError
         If the checkpoint cannot be used.
     ConfigurationError
@@ -76,8 +99,9 @@ def export_program(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Par
     count = torch.export.Dim('points', min=2, max=MOST_POINTS)
     shapes = {'image': None, 'cell': {0: count}, 'features': {1: count}}
     program = torch.export.export(network, _example(view), dynamic_shapes=shapes)
-    with whole_file(path) as partial:
-        torch.export.save(program, partial)
+    content = io.BytesIO()  # torch itself ends the process where a disk is full
+    torch.export.save(program, content)
+    write_whole(path, content.getvalue())
     return compare(network, torch.export.load(path).module(), view, clouds)
 
 
@@ -103,8 +127,7 @@ def export_onnx(checkpoint: Path, path: Path, clouds: Sequence[Cloud]) -> Parity
         network, _example(view), dynamo=True, dynamic_shapes=shapes, input_names=INPUTS,
         output_names=['logits'], verbose=False)
     assert program is not None
-    with whole_file(path) as partial:
-        program.save(partial, external_data=False)
+    write_whole(path, program.model_proto.SerializeToString())
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
 
     def run(*given: Tensor) -> Tensor:

@@ -54,6 +54,9 @@ class GuessedDrive(AnnotatedDrive):
 
     guessed = True
 
+    def _find_labelled(self) -> Sequence[int]:
+        return range(len(self))  # each was written; a process of several reads its own alone
+
 
 def guess_drives(
     drives: Sequence[FrameSource], folder: Path, student: PointSegmenter | None,
@@ -131,12 +134,12 @@ def guess_labels(
         (N,) uint16 class ids, 0 where nobody is sure.
 
     """
-    maps = vote_maps(drive, config.voxels, look) if config.voxels else {}
-    for index in range(len(drive)):
+    maps = vote_maps(drive, config.voxels, look) if config.voxels else itertools.repeat({})
+    for index, around in zip(range(len(drive)), maps, strict=False):
         frame = drive.frame(index)
         label, confidence = labels_from_votes(_of_own_instant(frame).probability)
-        if maps:
-            carried, sure = labels_from_votes(read_votes(frame, maps))
+        if around:
+            carried, sure = labels_from_votes(read_votes(frame, around))
             heard = (label == 0) & ~IS_THING[carried]
             label, confidence = np.where(heard, carried, label), np.where(heard, sure, confidence)
         said = None

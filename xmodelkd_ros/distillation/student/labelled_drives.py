@@ -110,7 +110,7 @@ class AnnotatedDrive:
 
     Attributes
     ----------
-    labelled : list of int
+    labelled : sequence of int
         Which sweeps have labels.
 
     Raises
@@ -128,15 +128,8 @@ class AnnotatedDrive:
         self.drive, self.folder = drive, folder
         self.ids = map_ids(RAW_IDS, ID_FROM_RAW[np.array(RAW_IDS)]) if ids is None else ids
         self.feature_size = getattr(drive, 'feature_size', 0)
-        if not any(folder.glob('*.label')):
-            raise ConfigurationError('labels', str(folder), 'a folder with .label files')
-        self.labelled: list[int] = []
-        for index in range(len(drive)):
-            cloud = drive.frame(index).cloud
-            path = self._file(index, cloud.stamp)
-            if path is not None:
-                _check_length(path, path.stat().st_size / _LABEL.itemsize, len(cloud.points))
-                self.labelled.append(index)
+        check_label_folder(folder)
+        self.labelled = self._find_labelled()
 
     def __len__(self) -> int:
         return len(self.drive)
@@ -161,9 +154,25 @@ class AnnotatedDrive:
         cloud = dataclasses.replace(frame.cloud, label=label, instance=None)
         return dataclasses.replace(frame, cloud=cloud)
 
+    def _find_labelled(self) -> Sequence[int]:
+        found = []
+        for index in range(len(self)):
+            cloud = self.drive.frame(index).cloud
+            path = self._file(index, cloud.stamp)
+            if path is not None:
+                _check_length(path, path.stat().st_size / _LABEL.itemsize, len(cloud.points))
+                found.append(index)
+        return found
+
     def _file(self, index: int, stamp: int) -> Path | None:
         paths = (self.folder / f'{stamp}.label', self.folder / f'{index:06d}.label')
         return next((path for path in paths if path.is_file()), None)
+
+
+def check_label_folder(folder: Path) -> None:
+    """Raise ConfigurationError unless a folder holds label files."""
+    if not any(folder.glob('*.label')):
+        raise ConfigurationError('labels', str(folder), 'a folder with .label files')
 
 
 def _check_length(path: Path, labels: float, points: int) -> None:

@@ -25,6 +25,7 @@ from ...networks.fusion import FusionEncoder
 from ...networks.point_network import PointNetwork
 from ...training.point.losses import draw_points, IGNORED, lovasz_softmax
 from ...training.segmentation_module import log_iou
+from ...training.steps import is_repeated
 from ...training.trainer import adamw, log_losses, progress, seed_step
 
 EMBEDDING = 32
@@ -185,6 +186,8 @@ class DistillationModule(lightning.LightningModule):
 
     def validation_step(self, batch: DistillationBatch, index: int) -> None:
         """Count true against predicted classes, of the LiDAR alone and with the cameras."""
+        if is_repeated(self, index):
+            return
         for name, channel in self.student.channels(batch).items():
             self.confusion[name].update(channel, batch.target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..teachers.network_teacher import NetworkTeacher
 from ...config import to_mapping
 from ...errors import CheckpointError, ConfigurationError
 from ...inference.image_features import ImageFeatures
-from ...labels import SemanticClass
+from ...labels import POINT_CLASSES, SemanticClass
 from ...networks.checkpoint import (
     Checkpoint,
     checkpoint_kind,
@@ -143,6 +144,30 @@ def load_start(student: Student, path: str) -> None:
     """
     if path:
         _adopt(student, _either(path), path)
+
+
+def check_starts(helper: str, config: DistillConfig) -> None:
+    """
+    Check the checkpoints that a student starts from.
+
+    Parameters
+    ----------
+    helper
+        Who guesses labels, of kind 'point', and what the student starts from where its
+        configuration does not say; empty for none.
+    config
+        Of the student.
+
+    Raises
+    ------
+    CheckpointError
+        If one cannot be used, or its weights do not fit the student.
+
+    """
+    if helper:
+        load_checkpoint(helper, 'point')
+    student = Student(dataclasses.replace(config, mode='none'), len(POINT_CLASSES), 0)
+    load_start(student, config.start or helper)
 
 
 def load_student(path: Path) -> tuple[Student, RangeViewConfig, tuple[SemanticClass, ...]]:

@@ -41,6 +41,7 @@ def distil(
     resume: bool = False,
     watch: Watch | None = None,
     image: ImageFeatures | None = None,
+    labelled: Sequence[FrameSource] = (),
 ) -> Path:
     """
     Train a student of the LiDAR alone, and in mode xmodelkd its fusion encoder.
@@ -48,7 +49,7 @@ def distil(
     Parameters
     ----------
     drives
-        Of the cache; the labels of `config.fraction` of their sweeps are used.
+        Of the cache; the labels of `config.fraction` of their labelled sweeps are used.
     validation
         Drives to choose the best weights by: their labels, or the teacher's guesses where they
         have none.
@@ -62,6 +63,8 @@ def distil(
         Told after each step; what it raises ends the run, which can be resumed.
     image
         Image networks of who looked at the drives, to be put into the fused model.
+    labelled
+        More drives, whose labels are all used: guessed ones, or simulated.
 
     Returns
     -------
@@ -71,7 +74,8 @@ def distil(
     Raises
     ------
     ConfigurationError
-        If there is nothing to learn from, or another run is in `out`.
+        If there is nothing to learn from, no step would see the unlabelled sweeps, or another run
+        is in `out`.
 
     """
     run = config.run
@@ -79,21 +83,21 @@ def distil(
     if resume and (out / RUN_FILE).is_file():
         check_run(out / RUN_FILE, to_mapping(config))
     view = dataclasses.replace(range_view(config.lidar), columns=config.columns)
-    labelled, others = split(drives, config)
+    known, others = split(drives, labelled, config)
     make = SampleMaker(
         view, POINT_CLASSES, config.losses.floor, config.augmentation, config.points,
         config.mode != 'none')
-    weight = class_weights(_counts([*labelled, *others], make, config))
-    width = max((getattr(drive, 'feature_size', 0) for drive in drives), default=0)
+    weight = class_weights(_counts([*known, *others], make, config))
+    width = max(getattr(drive, 'feature_size', 0) for drive in [*drives, *labelled])
     module = DistillationModule(config, POINT_CLASSES, weight, width)
     load_start(module.student, config.start)
     samples = DistillationDataset(
-        labelled, others, make, config.batch, config.labelled, run.seed, rank_of(run)[1])
+        known, others, make, config.batch, config.labelled, run.seed, rank_of(run)[1])
     held = CheckedSweeps(
         validation, SampleMaker(view, POINT_CLASSES, config.losses.floor), config.validate_every)
 
     def export() -> None:
-        summary = _summary(module, labelled, others, config)
+        summary = _summary(module, known, others, config)
         save_student(out, module, config, view, summary, image)
 
     fit(
@@ -105,32 +109,37 @@ def distil(
 
 
 def split(
-    drives: Sequence[FrameSource], config: DistillConfig
+    drives: Sequence[FrameSource], labelled: Sequence[FrameSource], config: DistillConfig
 ) -> tuple[list[Place], list[Place]]:
     """
     Return the sweeps whose labels are used, and those of which a student can learn without.
 
+    Parameters are those of `distil`.
+
     Raises
     ------
     ConfigurationError
-        If there are none of either.
+        If there are none of either, or no slot of a step is left for the second.
 
     """
     known = [labelled_sweeps(drive) if config.fraction else [] for drive in drives]
     dealt = choose_sweeps([len(of) for of in known], config.fraction, config.run.seed)
     chosen = {(drive, known[drive][place]) for drive, place in dealt}
-    labelled = [Place(drives[drive], index, True) for drive, index in sorted(chosen)]
+    true = [Place(drives[drive], index, True) for drive, index in sorted(chosen)]
+    true += [Place(drive, index, True) for drive in labelled for index in labelled_sweeps(drive)]
     others = [
         Place(drive, index, False)
         for number, drive in enumerate(drives) for index in range(len(drive))
-        if (number, index) not in chosen
+        if config.mode != 'none' and (number, index) not in chosen
     ]
-    if config.mode == 'none' or (config.mode == 'l2' and labelled):
-        others = []
-    if not labelled and not others:
+    if true and others and config.labelled >= config.batch:
+        raise ConfigurationError(
+            'labelled', config.labelled, f'less than batch = {config.batch}, where some sweeps '
+            'have labels and some have not')
+    if not true and not others:
         raise ConfigurationError(
             'fraction', config.fraction, f'more than 0, with labels, in mode {config.mode}')
-    return labelled, others
+    return true, others
 
 
 def _counts(places: Sequence[Place], make: SampleMaker, config: DistillConfig) -> Tensor:

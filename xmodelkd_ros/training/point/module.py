@@ -10,6 +10,7 @@ from .augmentation import PointAugmentation
 from .dataset import PointBatch
 from .losses import point_loss
 from ..segmentation_module import SegmentationModule, SegmentationTrainingConfig
+from ..steps import is_repeated
 from ...config import setting
 from ...networks.point_network import PointNetworkConfig
 
@@ -41,5 +42,7 @@ class PointModule(SegmentationModule):
 
     def validation_step(self, batch: PointBatch, index: int) -> None:
         """Count true against predicted classes."""
+        if is_repeated(self, index):
+            return
         logits = self.network(batch.image, batch.cell, batch.features)
         self.confusion.update(logits.argmax(0), batch.target)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from ..point.losses import point_loss
 from ..run_config import RunConfig
 from ..segmentation_module import SegmentationModule, SegmentationTrainingConfig
+from ..steps import is_repeated
 from ..video.augmentation import VideoAugmentationConfig
 from ...config import setting
 from ...labels import SemanticClass
@@ -68,6 +69,8 @@ class TeacherModule(SegmentationModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Count true against predicted classes of all pixels."""
+        if is_repeated(self, index):
+            return
         image, target = batch
         self.confusion.update(self._logits(image).argmax(1), target)
 
