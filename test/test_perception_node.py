@@ -30,6 +30,7 @@ from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
 from xmodelkd_ros.nodes.calibration_file import read_calibration_file  # noqa: E402
 from xmodelkd_ros.nodes.calibrations import Calibrations  # noqa: E402
 from xmodelkd_ros.nodes.logbook import Logbook  # noqa: E402
+from xmodelkd_ros.nodes.models import Models  # noqa: E402
 from xmodelkd_ros.nodes.perception import main, PerceptionNode  # noqa: E402
 from xmodelkd_ros.nodes.transforms import Transforms  # noqa: E402
 from xmodelkd_ros.records import Cloud  # noqa: E402
@@ -96,6 +97,37 @@ def test_a_node_that_cannot_be_activated_ends(models, capfd, monkeypatch):
     monkeypatch.setattr(PerceptionNode, 'on_activate', lambda *_: FAILURE)
     assert main(['perception', *parameter_arguments(base_parameters(models, ()))]) == 2
     assert '[FATAL] ' in capfd.readouterr().err
+
+
+def breaks(*_):
+    raise RuntimeError('out of memory')
+
+
+@pytest.mark.parametrize('step, what', [('__init__', 'configured'), ('pipeline', 'activated')])
+def test_what_goes_wrong_at_the_start_is_said(models, ros, capfd, monkeypatch, step, what):
+    monkeypatch.setattr(Models, step, breaks)
+    parameters = base_parameters(models, ())
+    assert main(['perception', *parameter_arguments(parameters)]) == 2
+    reason = f"cannot be {what}: RuntimeError('out of memory')"
+    (line,) = capfd.readouterr().err.splitlines()
+    assert '[FATAL]' in line and reason in line
+    ros(**{**parameters, 'autostart': False})
+    node = PerceptionNode()
+    assert node.trigger_configure() == FAILURE or node.trigger_activate() == FAILURE
+    assert reason in capfd.readouterr().err
+    node.destroy_node()
+
+
+def test_activating_again_and_again_leaves_no_threads(models, ros):
+    ros(**{**base_parameters(models, ()), 'autostart': False})
+    node = PerceptionNode()
+    node.trigger_configure()
+    before = threading.active_count()
+    for _ in range(2):
+        assert node.trigger_activate() == SUCCESS
+        assert node.trigger_deactivate() == SUCCESS
+    assert threading.active_count() == before
+    node.destroy_node()
 
 
 def test_exit_code_of_the_process(models):

@@ -53,9 +53,8 @@ class Session:
             _queues(config, cameras, logbook), config.max_wait, logbook.ledger, self._jump)
         calibrations = Calibrations({name: c.rectified for name, c in cameras.items()})
         make_frame = FrameMaker(config, cameras, self._intake, calibrations, transforms, logbook)
-        self._worker = Worker(
-            self._intake, make_frame, models.pipeline(logbook.measurements.stage), outputs,
-            logbook)
+        self._pipeline = models.pipeline(logbook.measurements.stage)
+        self._worker = Worker(self._intake, make_frame, self._pipeline, outputs, logbook)
         self._worker.start()
         self._inputs = Inputs(node, cameras, self._intake, calibrations, logbook.ledger)
 
@@ -64,6 +63,7 @@ class Session:
         self._inputs.close()
         self._intake.close()
         self._worker.join()
+        self._pipeline.close()
 
     def _jump(self, stamp: int) -> None:
         self._logbook.time_jumps += 1

@@ -22,18 +22,36 @@ class WorkingNode(LifecycleNode):
         """Get ready to work; an XModelKDError says why that cannot be."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Start to work; errors as of `prepare`."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """End the work, if there is any."""
         raise NotImplementedError
 
     def on_configure(self, state: LifecycleState) -> Done:
         """Get ready to work."""
+        return self._try('configured', self.prepare)
+
+    def on_activate(self, state: LifecycleState) -> Done:
+        """Start to work."""
+        super().on_activate(state)
+        done = self._try('activated', self.begin)
+        if done != Done.SUCCESS:
+            super().on_deactivate(state)
+        return done
+
+    def _try(self, what: str, step: Callable[[], None]) -> Done:
+        """Take a step, and keep or say why it fails, of which rclpy would not say a word."""
         try:
-            self.prepare()
-        except XModelKDError as error:
-            self.failure = error
+            step()
+        except Exception as error:
+            is_known = isinstance(error, XModelKDError)
+            reason = ' '.join((str if is_known else repr)(error).split())
+            self.failure = XModelKDError(reason if is_known else f'cannot be {what}: {reason}')
             if not self.config.autostart:
-                self.get_logger().error(f'cannot be configured: {error}')
+                self.get_logger().error(f'cannot be {what}: {reason}')
             return Done.FAILURE
         return Done.SUCCESS
 
