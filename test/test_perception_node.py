@@ -16,7 +16,9 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402, I100
+from lifecycle_msgs.msg import Transition  # noqa: E402, I100
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
@@ -115,6 +117,24 @@ def test_what_goes_wrong_at_the_start_is_said(models, ros, capfd, monkeypatch, s
     node = PerceptionNode()
     assert node.trigger_configure() == FAILURE or node.trigger_activate() == FAILURE
     assert reason in capfd.readouterr().err
+    node.destroy_node()
+
+
+def test_a_transition_that_is_not_possible_is_refused_and_the_node_goes_on(models, ros, capfd):
+    ros(**{**base_parameters(models, ()), 'point_model': '/nowhere', 'autostart': False})
+    node, client = PerceptionNode(), rclpy.create_node('client')
+    asked = client.create_client(ChangeState, '/perception/change_state')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    executor.add_node(client)
+    assert asked.wait_for_service(20)
+    for transition in (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CONFIGURE):
+        answer = asked.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        executor.spin_until_future_complete(answer, 20)
+        assert not answer.result().success
+    said = capfd.readouterr().err
+    assert 'Transition is not registered' in said and 'cannot be configured: /nowhere' in said
+    executor.shutdown()
     node.destroy_node()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 
@@ -16,7 +18,25 @@ class WorkingNode(LifecycleNode):
     """A node that gets ready, works and stops, and may start by itself."""
 
     config: PerceptionConfig | DistillationConfig
-    failure: XModelKDError | None = None  # Why it could not be configured.
+    failure: XModelKDError | None = None  # Why the last step failed.
+    starts_itself = False
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        service, = (one for one in self.services if one.srv_type is ChangeState)
+        change = service.callback
+
+        def change_if_possible(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            try:
+                return change(request, response)
+            except RCLError as error:  # As of what is active already; rclpy lets it end the node.
+                self.get_logger().warning(' '.join(str(error).split()))
+                response.success = False
+                return response
+
+        service.callback = change_if_possible
 
     def prepare(self) -> None:
         """Get ready to work; an XModelKDError says why that cannot be."""
@@ -50,7 +70,7 @@ class WorkingNode(LifecycleNode):
             is_known = isinstance(error, XModelKDError)
             reason = ' '.join((str if is_known else repr)(error).split())
             self.failure = XModelKDError(reason if is_known else f'cannot be {what}: {reason}')
-            if not self.config.autostart:
+            if not self.starts_itself:
                 self.get_logger().error(f'cannot be {what}: {reason}')
             return Done.FAILURE
         return Done.SUCCESS
@@ -76,7 +96,9 @@ def started(make_node: Callable[[], WorkingNode]) -> WorkingNode:
     node = make_node()
     if not node.config.autostart:
         return node
+    node.starts_itself = True
     for change in (node.trigger_configure, node.trigger_activate):
         if change() != Done.SUCCESS:
             raise node.failure or XModelKDError('the node could not be configured and activated')
+    node.starts_itself = False
     return node
