@@ -194,6 +194,11 @@ def test_cameras_that_are_rectified_are_named_or_each_said(value, each):
     assert [launch['of_camera'](values, 'rectified', name) for name in CAMERAS] == each
 
 
+def test_the_own_topic_of_a_camera_that_is_not_there_is_refused():
+    said = ros2_launch('perception.launch.py', cameras='front', image='frnt=/a')
+    assert "image:=frnt=/a is not allowed: cameras are ['front']" in said
+
+
 def test_replay_ends_when_perception_cannot_start(folder, models):
     write_bag(folder / 'other')
     said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')
