@@ -138,14 +138,16 @@ def test_a_transition_that_is_not_possible_is_refused_and_the_node_goes_on(model
     node.destroy_node()
 
 
-def test_activating_again_and_again_leaves_no_threads(models, ros):
+def test_activating_again_and_again_leaves_nothing(models, ros):
     ros(**{**base_parameters(models, ()), 'autostart': False})
     node = PerceptionNode()
     node.trigger_configure()
     before = threading.active_count()
     for _ in range(2):
         assert node.trigger_activate() == SUCCESS
+        session = weakref.ref(node._session)
         assert node.trigger_deactivate() == SUCCESS
+        assert session() is None
     assert threading.active_count() == before
     node.destroy_node()
 
