@@ -169,9 +169,9 @@ class PointLabels:
     Parameters
     ----------
     label
-        (N,) uint16 class ids; 0 for points that are not finite.
+        (N,) uint16 class ids; 0 for points that are not finite, or 0, 0, 0: no return.
     confidence
-        (N,) float32 in 0..1; 0 for points that are not finite.
+        (N,) float32 in 0..1; 0 for the same points.
 
     """
 
