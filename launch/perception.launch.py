@@ -80,6 +80,7 @@ def start_perception(context):
         parameters['cameras'] = cameras
     cameras = cameras or cameras_of(values['params_file'])
     values['rectified'] = true_for(values['rectified'], cameras)
+    refuse_other_cameras(values, cameras)
     for camera in cameras:
         if transport := of_camera(values, 'transport', camera):
             parameters[f'camera.{camera}.transport'] = transport
@@ -112,13 +113,21 @@ def true_for(value, cameras):
     return ','.join(f'{name}=true' for name in names) if set(names) <= set(cameras) else value
 
 
+def refuse_other_cameras(values, cameras):
+    """Raise ValueError for an argument with the own value of a camera that is not there."""
+    for name in ('image', 'camera_info', 'transport', 'rectified'):
+        named = [item.partition('=')[0] for item in items(values[name]) if '=' in item]
+        if not set(named) <= set(cameras):
+            raise ValueError(f'{name}:={values[name]} is not allowed: cameras are {cameras}')
+
+
 def of_camera(values, name, camera):
     """Return the value of an argument for a camera; the default where only others have one."""
     value = values[name]
     if '=' in value:
         own = {key: rest for key, _, rest in (item.partition('=') for item in value.split(','))}
         value = own.get(camera, ARGUMENTS[name][0])
-    return value.format(camera=camera)
+    return value.replace('{camera}', camera)
 
 
 def flag(name):

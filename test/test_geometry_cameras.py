@@ -1,5 +1,7 @@
 """Camera models against the plain formulas, against OpenCV, and at their limits."""
 
+import dataclasses
+
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ LENSES = {
         'rational_polynomial', [0.1, -0.05, 0.001, -0.001, 0.01, 0.2, -0.03, 0.005]
     ),
     'equidistant': ('equidistant', [0.01, -0.02, 0.003, -0.001]),
+    'ideal equidistant': ('equidistant', [0.0] * 4),
 }
 
 
@@ -185,6 +188,14 @@ def test_zeros_after_the_eighth_coefficient_change_nothing():
     np.testing.assert_array_equal(
         long.project(points)[0], CAMERAS['rational_polynomial'].project(points)[0]
     )
+
+
+def test_no_distortion_is_too_much_for_a_rectified_picture():
+    thin_prism = dataclasses.replace(rectified_camera(), model='rational_polynomial',
+                                     distortion=[0.1] * 12)
+    points = points_in_front()
+    np.testing.assert_array_equal(
+        thin_prism.project(points)[0], rectified_camera().project(points)[0])
 
 
 @pytest.mark.parametrize(('changes', 'message'), [

@@ -11,6 +11,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from xmodelkd_ros.errors import MessageError
+from xmodelkd_ros.messages import images
 from xmodelkd_ros.messages.images import (
     BYTES_PER_PIXEL,
     image_message,
@@ -56,6 +57,17 @@ def test_colours_come_out_as_rgb(encoding, height, width, padding):
     assert (found.dtype, found.shape) == (np.uint8, (height, width, 3))
     np.testing.assert_array_equal(found, expected)
     assert message == before
+
+
+def test_the_bridge_gets_rows_of_whole_pixels(monkeypatch):
+    """The original takes rows apart by the number of whole pixels in a step."""
+    def taken_apart(message, desired):
+        shape = message.height, message.step // 3, 3
+        return np.ndarray(shape, np.uint8, message.data)[:, :message.width]
+
+    monkeypatch.setattr(images._bridge, 'imgmsg_to_cv2', taken_apart)
+    rgb = picture(4, 5)
+    np.testing.assert_array_equal(rgb_from_message(raw('rgb8', rgb, padding=1)), rgb)
 
 
 def test_rgb_without_padding_is_a_view():

@@ -194,6 +194,14 @@ def test_cameras_that_are_rectified_are_named_or_each_said(value, each):
     assert [launch['of_camera'](values, 'rectified', name) for name in CAMERAS] == each
 
 
+def test_the_own_topic_of_a_camera_that_is_not_there_is_refused():
+    launch = runpy.run_path(str(FILES[0].with_name('perception.launch.py')))
+    values = {name: value for name, (value, _) in launch['ARGUMENTS'].items()}
+    launch['refuse_other_cameras']({**values, 'image': 'left=/a'}, CAMERAS)
+    with pytest.raises(ValueError, match='image:=lefft=/a is not allowed: cameras are '):
+        launch['refuse_other_cameras']({**values, 'image': 'lefft=/a'}, CAMERAS)
+
+
 def test_replay_ends_when_perception_cannot_start(folder, models):
     write_bag(folder / 'other')
     said = ros2_launch('replay.launch.py', bag=folder / 'other', point_model='/nowhere')

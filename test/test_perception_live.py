@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import re
+import signal
 import time
 
 import numpy as np
@@ -119,6 +120,27 @@ def test_newest_wins_when_all_comes_at_once_and_each_message_has_one_fate(live, 
             'received', 'waiting', *FATES)}
         assert counts['received'] == sum(counts[f] for f in FATES) + counts['waiting']
         assert counts['received'] > before + 10
+
+
+def test_what_a_node_that_is_held_up_never_gets_is_counted_as_lost(live, stamp):
+    def came_or_lost():
+        return sum(int(live.diagnostics[f'points.{fate}']) for fate in ('received', 'lost'))
+
+    live.now += 20 * STEP
+    live.send_frame(stamp)
+    live.output_at(stamp)
+    live.next_report()
+    live.next_report()
+    before, lost = came_or_lost(), int(live.diagnostics['points.lost'])
+    live.process.send_signal(signal.SIGSTOP)
+    for number in range(1, 20):
+        live.send('points', cloud_message(cloud(stamp + number * STEP, count=50)))
+    live.process.send_signal(signal.SIGCONT)
+    live.send_frame(live.now)
+    live.output_at(live.now)
+    live.next_report()
+    wait_for(lambda: came_or_lost() == before + 20)
+    assert int(live.diagnostics['points.lost']) > lost
 
 
 def without_y(message):

@@ -16,7 +16,9 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 
-from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402, I100
+from lifecycle_msgs.msg import Transition  # noqa: E402, I100
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from live_perception import base_parameters, DOMAIN, parameter_arguments  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
@@ -30,6 +32,7 @@ from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
 from xmodelkd_ros.nodes.calibration_file import read_calibration_file  # noqa: E402
 from xmodelkd_ros.nodes.calibrations import Calibrations  # noqa: E402
 from xmodelkd_ros.nodes.logbook import Logbook  # noqa: E402
+from xmodelkd_ros.nodes.models import Models  # noqa: E402
 from xmodelkd_ros.nodes.perception import main, PerceptionNode  # noqa: E402
 from xmodelkd_ros.nodes.transforms import Transforms  # noqa: E402
 from xmodelkd_ros.records import Cloud  # noqa: E402
@@ -96,6 +99,57 @@ def test_a_node_that_cannot_be_activated_ends(models, capfd, monkeypatch):
     monkeypatch.setattr(PerceptionNode, 'on_activate', lambda *_: FAILURE)
     assert main(['perception', *parameter_arguments(base_parameters(models, ()))]) == 2
     assert '[FATAL] ' in capfd.readouterr().err
+
+
+def breaks(*_):
+    raise RuntimeError('out of memory')
+
+
+@pytest.mark.parametrize('step, what', [('__init__', 'configured'), ('pipeline', 'activated')])
+def test_what_goes_wrong_at_the_start_is_said(models, ros, capfd, monkeypatch, step, what):
+    monkeypatch.setattr(Models, step, breaks)
+    parameters = base_parameters(models, ())
+    assert main(['perception', *parameter_arguments(parameters)]) == 2
+    reason = f"cannot be {what}: RuntimeError('out of memory')"
+    (line,) = capfd.readouterr().err.splitlines()
+    assert '[FATAL]' in line and reason in line
+    ros(**{**parameters, 'autostart': False})
+    node = PerceptionNode()
+    assert node.trigger_configure() == FAILURE or node.trigger_activate() == FAILURE
+    assert reason in capfd.readouterr().err
+    node.destroy_node()
+
+
+def test_a_transition_that_is_not_possible_is_refused_and_the_node_goes_on(models, ros, capfd):
+    ros(**{**base_parameters(models, ()), 'point_model': '/nowhere', 'autostart': False})
+    node, client = PerceptionNode(), rclpy.create_node('client')
+    asked = client.create_client(ChangeState, '/perception/change_state')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    executor.add_node(client)
+    assert asked.wait_for_service(20)
+    for transition in (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CONFIGURE):
+        answer = asked.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        executor.spin_until_future_complete(answer, 20)
+        assert not answer.result().success
+    said = capfd.readouterr().err
+    assert 'Transition is not registered' in said and 'cannot be configured: /nowhere' in said
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_activating_again_and_again_leaves_nothing(models, ros):
+    ros(**{**base_parameters(models, ()), 'autostart': False})
+    node = PerceptionNode()
+    node.trigger_configure()
+    before = threading.active_count()
+    for _ in range(2):
+        assert node.trigger_activate() == SUCCESS
+        session = weakref.ref(node._session)
+        assert node.trigger_deactivate() == SUCCESS
+        assert session() is None
+    assert threading.active_count() == before
+    node.destroy_node()
 
 
 def test_exit_code_of_the_process(models):

@@ -198,6 +198,29 @@ def test_points_are_projected_from_where_they_were_at_the_stamp(models):
     np.testing.assert_allclose(found.pixels, wanted.pixels, atol=1e-2)
 
 
+@pytest.mark.parametrize('ahead', [0.0, 1.5])
+def test_points_without_a_return_hide_nothing_and_are_in_no_track(models, ahead):
+    seen = frame(0)
+    motion, back = np.eye(4), np.eye(4)
+    motion[0, 3], back[0, 3] = ahead, 3
+    view = seen.views['front']  # From 3 m further back it looks at the lidar.
+    views = {'front': dataclasses.replace(
+        view, camera_from_lidar=view.camera_from_lidar @ back)}
+    count = len(seen.cloud.points)
+    sweep = dataclasses.replace(seen.cloud, time_offset=np.full(count, MOTION_PERIOD))
+    with_missing = dataclasses.replace(sweep, **{
+        name: np.concatenate([getattr(sweep, name), np.zeros_like(getattr(sweep, name))])
+        for name in ('points', 'intensity', 'time_offset')})
+    plain, found = (
+        Perception(*models, CONFIG)(
+            dataclasses.replace(seen, cloud=one, views=views, motion=motion))
+        for one in (sweep, with_missing))
+    np.testing.assert_array_equal(
+        found.pairings['front'].index, plain.pairings['front'].index)
+    np.testing.assert_array_equal(found.instance[:count], plain.instance)
+    assert not found.instance[count:].any()
+
+
 def test_a_picture_that_comes_twice_is_seen_once(models):
     seen = []
     perceive = Perception(

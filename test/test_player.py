@@ -348,12 +348,13 @@ def test_a_recording_is_kept_when_its_name_is_taken_meanwhile(tmp_path, ears):
         assert '/text' in bag.topics
 
 
-def test_a_report_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+@pytest.mark.parametrize('name', ['nowhere/report.json', 'bag'])
+def test_a_report_that_cannot_be_written_is_refused_at_the_start(tmp_path, name):
     write(tmp_path / 'bag', 3)
     code, out, err = finish(start(
-        'bag_player', bag=tmp_path / 'bag', report=tmp_path / 'nowhere' / 'report.json'))
+        'bag_player', bag=tmp_path / 'bag', report=tmp_path / name))
     assert (code, out, err.count('\n')) == (2, '', 1)
-    assert "report.json' is not allowed: a file in a folder that is there" in err
+    assert f"{name}' is not allowed: a file that can be written" in err
 
 
 def test_a_recording_ends_when_idle(tmp_path, ears):

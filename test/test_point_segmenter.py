@@ -92,14 +92,14 @@ def test_order_of_points_does_not_matter(segmenter):
     np.testing.assert_allclose(shuffled.confidence, straight.confidence[order], atol=1e-6)
 
 
-def test_points_that_are_not_finite_change_nothing_else(segmenter):
+def test_points_that_were_not_measured_change_nothing_else(segmenter):
     points, intensity = sweep(900)
     clean = segmenter(points, intensity)
-    rows = np.array([0, 17, 400, 899])
+    rows = np.array([0, 17, 400, 600, 899])
     dirty = np.insert(points, rows, 0.0, axis=0)
     bad = rows + np.arange(len(rows))
-    dirty[bad] = [[np.nan] * 3, [1, np.inf, 1], [-np.inf, 2, 3], [5, 5, np.nan]]
-    strength = np.insert(intensity, rows, [np.nan, 0.5, np.inf, 0.5])
+    dirty[bad] = [[np.nan] * 3, [1, np.inf, 1], [-np.inf, 2, 3], [0, -0.0, 0], [5, 5, np.nan]]
+    strength = np.insert(intensity, rows, [np.nan, 0.5, np.inf, 0, 0.5])
     result = segmenter(dirty, strength)
     assert (result.label[bad] == 0).all() and (result.confidence[bad] == 0).all()
     good = np.delete(np.arange(len(dirty)), bad)
@@ -107,8 +107,9 @@ def test_points_that_are_not_finite_change_nothing_else(segmenter):
     np.testing.assert_allclose(result.confidence[good], clean.confidence, atol=1e-6)
 
 
-def test_only_points_that_are_not_finite(segmenter):
-    result = segmenter(np.full((5, 3), np.nan, np.float32))
+@pytest.mark.parametrize('value', [np.nan, 0])
+def test_only_points_that_were_not_measured(segmenter, value):
+    result = segmenter(np.full((5, 3), value, np.float32))
     assert (result.label == 0).all() and (result.confidence == 0).all()
 
 

@@ -148,6 +148,8 @@ def points_at_stamp(cloud: Cloud, motion: np.ndarray | None) -> np.ndarray:
     """
     Return a sweep's points (N, 3), moved to its stamp where their times are known.
 
+    A point of 0, 0, 0 is how some drivers write that nothing came back: it is nowhere, NaN.
+
     Parameters
     ----------
     cloud
@@ -156,9 +158,15 @@ def points_at_stamp(cloud: Cloud, motion: np.ndarray | None) -> np.ndarray:
         See `Frame`.
 
     """
-    if cloud.time_offset is None or motion is None:
-        return cloud.points
-    return compensate_motion(cloud.points, cloud.time_offset, motion, MOTION_PERIOD)
+    points = cloud.points
+    if cloud.time_offset is not None and motion is not None:
+        points = compensate_motion(points, cloud.time_offset, motion, MOTION_PERIOD)
+    missing = np.flatnonzero(cloud.points[:, 0] == 0)
+    missing = missing[~cloud.points[missing].any(1)]
+    if len(missing):
+        points = points.copy()
+        points[missing] = np.nan
+    return points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,9 +177,9 @@ class PointLabels:
     Parameters
     ----------
     label
-        (N,) uint16 class ids; 0 for points that are not finite.
+        (N,) uint16 class ids; 0 for points that are not finite, or 0, 0, 0: no return.
     confidence
-        (N,) float32 in 0..1; 0 for points that are not finite.
+        (N,) float32 in 0..1; 0 for the same points.
 
     """
 

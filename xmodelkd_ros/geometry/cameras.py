@@ -19,7 +19,7 @@ COEFFICIENT_COUNTS = {
 """
 How many distortion coefficients each model takes; none means no distortion.
 
-OpenCV's thin prism and tilt, the 9th to 14th, are taken if they are 0.
+OpenCV's thin prism and tilt, the 9th to 14th, are taken if they are 0 or the picture is rectified.
 """
 
 NEAREST = 0.01
@@ -87,7 +87,7 @@ class Camera:
                 f'{self.model} takes {" or ".join(map(str, counts))} distortion coefficients, '
                 f'not {len(self.distortion)}: {self.distortion.tolist()}'
             )
-        if self.distortion[8:].any():
+        if self.distortion[8:].any() and not self.rectified:
             raise CalibrationError(
                 f'thin prism and tilt must be 0, not {self.distortion[8:].tolist()}'
             )
@@ -136,10 +136,12 @@ class Camera:
     @functools.cached_property
     def lens(self) -> Lens | None:
         """Distortion of this picture, None where it has none."""
-        if self.rectified or not self.distortion.any():
+        if self.rectified or not len(self.distortion):
             return None
-        if self.model == 'equidistant':
+        if self.model == 'equidistant':  # Of zeros, too, it bends: a pixel is f times the angle.
             return Equidistant(tuple(self.distortion.tolist()))
+        if not self.distortion.any():
+            return None
         coefficients = np.zeros(8)
         coefficients[: min(8, len(self.distortion))] = self.distortion[:8]
         k1, k2, p1, p2, k3, *denominator = coefficients.tolist()

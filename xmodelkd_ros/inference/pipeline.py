@@ -146,6 +146,12 @@ class Perception:
             lambda: self._segment_points(ring, np.zeros_like(turn)),
             lambda: self._segment_images([picture]) if self._segment_images else [])
 
+    def close(self) -> None:
+        """Let its threads end, and forget all."""
+        self._point_thread.shutdown()
+        self._image_thread.shutdown()
+        self.reset()
+
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time; ids go on."""
         self._trackers: dict[str, Tracker] = {}

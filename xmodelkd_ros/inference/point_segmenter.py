@@ -68,7 +68,8 @@ class PointSegmenter:
         Parameters
         ----------
         points
-            (N, 3) float32, lidar frame, m; rows may be NaN or infinite.
+            (N, 3) float32, lidar frame, m; rows may be NaN or infinite, or 0, 0, 0, as some
+            drivers write what did not come back.
         intensity
             (N,) float32 in 0..1, or None.
 
@@ -76,7 +77,7 @@ class PointSegmenter:
         -------
         PointLabels
             One row per point, in input order; label 0 and confidence 0 where a point is not
-            finite.
+            finite or 0, 0, 0.
 
         """
         if len(points) == 0:
@@ -95,9 +96,9 @@ class PointSegmenter:
 
     def _label(self, given: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return (N,) class ids and (N,) confidences, float32 both."""
-        count = len(given)
         planes = torch.stack(given.unbind(1))
-        finite = (planes * 0).sum(0) == 0  # As 0 times infinity is NaN; six times faster.
+        measured = (planes * 0).sum(0) == 0  # As 0 times infinity is NaN; six times faster.
+        measured &= planes.any(0)
         points = self._padded(planes.nan_to_num(0.0, FARTHEST, -FARTHEST)).t()
         points.clamp_(-FARTHEST, FARTHEST)
         if strength is not None:
@@ -106,26 +107,29 @@ class PointSegmenter:
         probability = self._scores(view).float().softmax(0)
         confidence = probability.amax(0)
         label = probability.eq_(confidence).mul_(self._ids).amax(0)
-        borrower, lender = self._loans(points, view, count)
+        borrower, lender = self._loans(points, view, measured)
         for values in (label, confidence):
             values.index_copy_(0, borrower, values.index_select(0, lender))
-        return label[:count].mul_(finite), confidence[:count].mul_(finite)
+        count = len(given)
+        return label[:count].mul_(measured), confidence[:count].mul_(measured)
 
     @staticmethod
     def _padded(values: Tensor) -> Tensor:
         """(..., N). Output: (..., M), M a multiple of `BUCKET`: each new size costs time."""
         return functional.pad(values, (0, -values.shape[-1] % BUCKET))
 
-    def _loans(self, points: Tensor, view: RangeView, count: int) -> tuple[Tensor, Tensor]:
+    def _loans(
+        self, points: Tensor, view: RangeView, measured: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """
-        Return which of `count` points are outside the profile, and whose labels they take.
+        Return which `measured` points are outside the profile, and whose labels they take.
 
         On a GPU every point is asked, as counting the few would make the host wait; a point
         inside the profile then borrows from itself.
         """
         size = self.projection.rows, self.projection.config.columns
         if self.device.type != 'cuda':
-            outside = (~view.inside[:count]).nonzero()[:, 0]
+            outside = (measured & ~view.inside[:len(measured)]).nonzero()[:, 0]
             return outside, nearest_shown(points, view, *size, outside)
         everyone = torch.arange(len(points), device=self.device)
         nearest = nearest_shown(points, view, *size, everyone)

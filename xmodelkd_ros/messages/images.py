@@ -52,10 +52,11 @@ def rgb_from_message(message: Image | CompressedImage) -> np.ndarray:
     if message.encoding not in BYTES_PER_PIXEL:
         known = ', '.join(BYTES_PER_PIXEL)
         raise MessageError(f'encoding {message.encoding!r} is not supported, use one of {known}')
-    _check_size(message, BYTES_PER_PIXEL[message.encoding])
+    pixel = BYTES_PER_PIXEL[message.encoding]
+    _check_size(message, pixel)
     desired = 'passthrough' if message.encoding == 'rgb8' else 'rgb8'
     try:
-        return _bridge.imgmsg_to_cv2(message, desired)
+        return _bridge.imgmsg_to_cv2(_packed(message, pixel), desired)
     except CvBridgeError as error:
         raise MessageError(f'{message.encoding} cannot be converted: {error}') from error
 
@@ -73,6 +74,16 @@ def _check_size(message: Image, pixel: int) -> None:
             f'truncated data: {len(message.data)} bytes, {height * step} needed for {height} '
             f'rows of {step} bytes'
         )
+
+
+def _packed(message: Image, pixel: int) -> Image:
+    """Return an image without row padding, of which cv_bridge skips whole pixels alone."""
+    height, step = message.height, message.width * pixel
+    if message.step == step:
+        return message
+    rows = np.ndarray((height, step), np.uint8, message.data, strides=(message.step, 1))
+    return Image(height=height, width=message.width, encoding=message.encoding, step=step,
+                 data=array.array('B', rows.tobytes()))
 
 
 def _decoded(message: CompressedImage) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
 from pathlib import Path
 import sys
 import threading
@@ -83,9 +84,8 @@ class BagPlayer(Node):
         if self._config.start_offset > duration:
             offset = self._config.start_offset
             raise ConfigurationError('start_offset', offset, f'0 to {duration:.3f} s')
-        if self._config.report and not Path(self._config.report).parent.is_dir():
-            raise ConfigurationError(
-                'report', self._config.report, 'a file in a folder that is there')
+        if self._config.report and not _can_be_written(Path(self._config.report)):
+            raise ConfigurationError('report', self._config.report, 'a file that can be written')
         if self._config.wait_for and self._config.reference not in self._outputs:
             raise ConfigurationError(
                 'reference', self._config.reference, 'one of ' + ', '.join(self._outputs))
@@ -118,6 +118,10 @@ class BagPlayer(Node):
         self._playback.write_report()
         self._bag.__exit__(None, None, None)
         super().destroy_node()
+
+
+def _can_be_written(path: Path) -> bool:
+    return not path.is_dir() and os.access(path if path.exists() else path.parent, os.W_OK)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,7 +10,8 @@ Status 'perception' has these keys (those of a camera and of a stage once for ea
 - `model.point.sha256`, `model.video.sha256`;
 - `points.received`, `.used`, `.late`, `.unmatched`, `.replaced`, `.refused`, `.waiting`: counts
   of clouds, received being the sum of the others; `points.lost` beside these: dropped by the
-  middleware before they came; `points.rate_hz` of arrival;
+  middleware before they came, or pushed out by newer ones before the node took them;
+  `points.rate_hz` of arrival;
   `points.not_finite`: points that were NaN or infinite in clouds marked as dense;
 - `image.<camera>.received` and so on: the same of images;
 - `image.<camera>.pair_offset.p50_ms`, `.p95_ms`, `.p99_ms`: distance in time from image to cloud;

@@ -19,8 +19,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.lifecycle import LifecycleState
-from rclpy.lifecycle import TransitionCallbackReturn as Done
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_srvs.srv import Trigger
@@ -73,12 +71,11 @@ class DistillationNode(WorkingNode):
         self._pipeline = make_pipeline(
             PipelineConfig(**{name: getattr(self.config, name) for name in fields}))
 
-    def on_activate(self, state: LifecycleState) -> Done:
+    def begin(self) -> None:
         """Start to work."""
         assert self._pipeline is not None
         self._work = DistillationWork(self._pipeline)
         self._work.start()
-        return super().on_activate(state)
 
     def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._work is not None and self._work.is_alive()

@@ -66,10 +66,9 @@ class PerceptionNode(WorkingNode):
         self._outputs = Outputs(
             self, list(self._cameras), self.config.reliability, self._models)
 
-    def on_activate(self, state: LifecycleState) -> Done:
+    def begin(self) -> None:
         """Start to listen and to work."""
         assert self._models is not None
-        super().on_activate(state)
         self._outputs.publish_label_infos(self.get_clock().now().nanoseconds)
         self._session = Session(
             self, self.config, self._cameras, self._models, self._transforms, self._outputs,
@@ -78,7 +77,6 @@ class PerceptionNode(WorkingNode):
         # Half a million objects of torch need not be looked at between frames and at the exit.
         gc.freeze()
         self.get_logger().info(f'active on {self._models.points.device}, cameras: {cameras}')
-        return Done.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> Done:
         """Free the memory of the models."""

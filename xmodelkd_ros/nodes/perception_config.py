@@ -50,7 +50,8 @@ class PerceptionConfig:
         0.05, 'largest distance in time between a cloud and an image of it',
         unit='s', low=0.0, high=1.0)
     max_wait: float = setting(
-        0.05, 'longest wait of a cloud for its images and transforms', unit='s', low=0.0, high=5.0)
+        0.05, 'longest wait of a cloud for its images and transforms; no more than 5 clouds wait',
+        unit='s', low=0.0, high=5.0)
     queue: int = setting(20, 'images kept per camera until a cloud has chosen', low=2, high=1000)
     reliability: str = setting(
         'reliable', 'quality of service of the outputs', choices=('reliable', 'best_effort'))

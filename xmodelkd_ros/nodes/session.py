@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import functools
 
 from rclpy.node import Node
 
@@ -47,15 +48,14 @@ class Session:
         outputs: Outputs,
         logbook: Logbook,
     ) -> None:
-        self._transforms, self._logbook = transforms, logbook
         transforms.clear()  # No jump in time is noticed between two sessions.
         self._intake = Intake(
-            _queues(config, cameras, logbook), config.max_wait, logbook.ledger, self._jump)
+            _queues(config, cameras, logbook), config.max_wait, logbook.ledger,
+            functools.partial(_jump, transforms, logbook))
         calibrations = Calibrations({name: c.rectified for name, c in cameras.items()})
         make_frame = FrameMaker(config, cameras, self._intake, calibrations, transforms, logbook)
-        self._worker = Worker(
-            self._intake, make_frame, models.pipeline(logbook.measurements.stage), outputs,
-            logbook)
+        self._pipeline = models.pipeline(logbook.measurements.stage)
+        self._worker = Worker(self._intake, make_frame, self._pipeline, outputs, logbook)
         self._worker.start()
         self._inputs = Inputs(node, cameras, self._intake, calibrations, logbook.ledger)
 
@@ -64,13 +64,15 @@ class Session:
         self._inputs.close()
         self._intake.close()
         self._worker.join()
+        self._pipeline.close()
 
-    def _jump(self, stamp: int) -> None:
-        self._logbook.time_jumps += 1
-        self._transforms.clear()
-        self._logbook.logger.warning(
-            f'time has jumped back to {stamp * 1e-9:.3f} s: '
-            'transforms, queues and tracks are cleared')
+
+def _jump(transforms: Transforms, logbook: Logbook, stamp: int) -> None:
+    logbook.time_jumps += 1
+    transforms.clear()
+    logbook.logger.warning(
+        f'time has jumped back to {stamp * 1e-9:.3f} s: '
+        'transforms, queues and tracks are cleared')
 
 
 def _queues(

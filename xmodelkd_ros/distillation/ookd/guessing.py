@@ -20,6 +20,7 @@ import torch
 
 from .queries import filter_by_agreement, mask_agreement, QueryFilterConfig
 from ...config import to_mapping
+from ...files import alone_in
 from ...inference.clip_segmenter import load_clip_segmenter
 from ...records import Cloud, Picture, Tracks
 from ...training.cache import CachedDrive, is_drive, open_drive, write_moments
@@ -100,9 +101,10 @@ def guess_drives(
         told = [str(drive.folder.resolve()), segment.sha256, to_mapping(config)]
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
         folder = cache / f'{drive.folder.name}-guessed-{key}'
-        if not is_drive(folder):
-            moments = guess_drive(drive, segment, config)
-            write_moments(moments, folder, f'{drive.folder}, labelled by {teacher}')
+        with alone_in(cache):  # all processes of a run ask for it
+            if not is_drive(folder):
+                moments = guess_drive(drive, segment, config)
+                write_moments(moments, folder, f'{drive.folder}, labelled by {teacher}')
         guessed.append(open_drive(folder))
     return guessed
 

@@ -9,7 +9,6 @@ from .config import OokdTrainingConfig
 from .guessing import guess_drives
 from .module import OokdTrainingModule
 from .queries import QueryFilterConfig
-from ..ranks import Ranks
 from ...errors import ConfigurationError
 from ...training.cache import cached_drives, CachedDrive
 from ...training.clip.long_clips import LongClipDataset
@@ -66,15 +65,10 @@ def train_ookd(
 
 
 def _guessed(config: OokdTrainingConfig, cache: Path) -> list[CachedDrive]:
-    """Return the drives that the teacher labels; the first process does it for the others."""
+    """Return the drives that the teacher labels."""
     if not config.unlabelled:
         return []
-    ranks = Ranks()
-    if ranks.helps:
-        ranks.wanted('labels')
-    drives = cached_drives(config.unlabelled, cache)
-    believed = QueryFilterConfig(min_score=0, min_agreement=0) if config.mode == 'plain' else (
-        config.queries)
-    guessed = guess_drives(drives, config.teacher, believed, cache)
-    ranks.tell('labels', True)
-    return guessed
+    filtered = config.queries if config.mode == 'qfa' else QueryFilterConfig(
+        min_score=0, min_agreement=0)
+    return guess_drives(
+        cached_drives(config.unlabelled, cache), config.teacher, filtered, cache)
