@@ -135,6 +135,16 @@ def test_without_labels_the_teacher_is_the_judge():
     assert torch.equal(by_guess.target >= 0, by_guess.trust > 0)
 
 
+def test_what_labels_leave_open_is_not_guessed():
+    frame = MadeDrive(1).frame(0)
+    frame.cloud.label[frame.views.point[::2]] = 0
+    make = SampleMaker(VIEW, POINT_CLASSES, 0.4)
+    sample = make(frame, True, np.random.default_rng(0))
+    assert (sample.guess[sample.target < 0] >= 0).any()
+    assert not sample.trust.any()
+    assert make(frame, False, np.random.default_rng(0)).trust.any()
+
+
 @pytest.fixture
 def one_thread():
     """Make sums come out the same, bit for bit, in every process."""

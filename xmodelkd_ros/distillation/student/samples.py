@@ -99,6 +99,8 @@ class SampleMaker:
         """
         Return true classes, guessed classes, and how much these are trusted, (count,) each.
 
+        Where a sweep has labels, what they leave open stays open: nothing guessed is trusted.
+
         Parameters
         ----------
         count
@@ -110,10 +112,9 @@ class SampleMaker:
 
         """
         guess, confidence = vote(views, count, self.classes)
-        target = np.full(count, IGNORED, np.int64)
         if label is not None:
-            target = self._target_of_id[label]
-        return target, guess, trust(confidence, self.floor)
+            return self._target_of_id[label], guess, np.zeros(count, np.float32)
+        return np.full(count, IGNORED, np.int64), guess, trust(confidence, self.floor)
 
     def _known(self, frame: DistillationFrame, label: np.ndarray | None) -> np.ndarray:
         """Return of which points something is known."""
