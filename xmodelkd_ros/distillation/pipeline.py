@@ -33,7 +33,7 @@ from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .extraction.survey import refuse_blind
 from .pipeline_config import PipelineConfig
-from .pipeline_drives import PipelineDrives
+from .pipeline_drives import BAGS_FILE, PipelineDrives
 from .progress import GUESS, nobody, TRAINED, Watch
 from .ranks import Ranks
 from .student.adaptation import adapt_student
@@ -60,6 +60,9 @@ ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
 """Settings that may change from one start to the next: the result does not depend on them."""
+
+_NOTES = {RUN_FILE, BAGS_FILE}
+"""What is there before anything is made: a start that failed binds nobody to its settings."""
 
 
 class Pipeline:
@@ -240,10 +243,11 @@ class Pipeline:
         return read_json(path) if path.is_file() else {}
 
     def _check_folder(self) -> None:
-        """Write the configuration into a new folder, or compare it with that of an old one."""
+        """Write the configuration into the folder, or compare it where something was made."""
         path, wanted = self.out / RUN_FILE, to_mapping(self.config)
-        if path.is_file():
+        if path.is_file() and {file.name for file in self.out.iterdir()} - _NOTES:
             check_run(path, wanted, _FREE)
         else:
+            (self.out / BAGS_FILE).unlink(missing_ok=True)
             write_run(path, wanted)
         self.drives.check()
