@@ -234,7 +234,7 @@ def test_a_folder_that_has_gained_or_lost_a_bag_is_refused_by_its_name(folder, t
     for name in 'abd':
         write_drive(folder / 'bags' / name, frames=1)
     bags = [str(folder / 'bags')]
-    make(folder, teacher, bags=bags).run(['extract'])
+    make(folder, teacher, bags=bags)
     make(folder, teacher, bags=bags)
     (folder / 'bags' / 'b').rename(folder / 'bags' / 'c')
     refused(folder, teacher, ConfigurationError, 'bags/c was added, .*bags/b is gone', bags=bags)
@@ -310,10 +310,16 @@ def test_a_full_disk_is_said_and_what_was_done_stays(folder, teacher, monkeypatc
 
 
 def test_other_settings_do_not_mix_with_what_is_there(folder, teacher):
-    refused(folder, 'odd:city.pth', ConfigurationError, 'odd')  # binds nobody
     make(folder, teacher).run(['extract'])
     refused(folder, teacher, ConfigurationError, 'adaptation = 0.25', adaptation=0.25)
     make(folder, teacher, processes=2)
+
+
+def test_a_start_that_failed_binds_nobody_to_its_settings(folder, teacher):
+    refused(folder, 'odd:city.pth', ConfigurationError, 'odd')
+    refused(folder, teacher, BagError, 'no images of rear, only of front',
+            extraction={'cameras': ['rear']})
+    make(folder, teacher).run(['extract'])
 
 
 def test_a_bar_is_there_for_each_stage_that_has_none_of_its_own(capsys, monkeypatch):

@@ -56,13 +56,14 @@ from ..training.point.training import range_view
 STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 STATE_FILE = 'state.json'
 QUALITY, SCORES, PICTURES, PARITY = 'quality.txt', 'scores.txt', 'pictures', 'parity.json'
+ADAPTED = 'teacher.safetensors'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
 """Settings that may change from one start to the next: the result does not depend on them."""
 
-_NOTES = {RUN_FILE, BAGS_FILE}
-"""What is there before anything is made: a start that failed binds nobody to its settings."""
+_BEFOREHAND = {RUN_FILE, BAGS_FILE, ADAPTED}
+"""What is there before anything else: a start that failed by then binds nobody to its settings."""
 
 
 class Pipeline:
@@ -161,7 +162,7 @@ class Pipeline:
             return teacher
         return adapt_once(
             teacher, self.drives.bags, config.adaptation, config.adaptation_pictures,
-            self.out / 'teacher.safetensors', config.extraction)
+            self.out / ADAPTED, config.extraction)
 
     def _train(self, watch: Watch) -> None:
         config = self.config
@@ -245,9 +246,14 @@ class Pipeline:
     def _check_folder(self) -> None:
         """Write the configuration into the folder, or compare it where something was made."""
         path, wanted = self.out / RUN_FILE, to_mapping(self.config)
-        if path.is_file() and {file.name for file in self.out.iterdir()} - _NOTES:
-            check_run(path, wanted, _FREE)
-        else:
-            (self.out / BAGS_FILE).unlink(missing_ok=True)
+        if path.is_file():
+            try:
+                check_run(path, wanted, _FREE)
+            except ConfigurationError:
+                if {file.name for file in self.out.iterdir()} - _BEFOREHAND:
+                    raise
+                for name in _BEFOREHAND:
+                    (self.out / name).unlink(missing_ok=True)
+        if not path.is_file():
             write_run(path, wanted)
         self.drives.check()
