@@ -103,6 +103,11 @@ def test_topics_on_which_nothing_comes_are_said_once(models, ros, capfd, monkeyp
     assert 'on /perception/input/points, /perception/input/front/image' in said
 
 
+def test_arguments_that_are_not_of_ros_are_refused(capfd):
+    assert main(['perception', 'cameras:=[front]', '--ros-args', '-p', 'queue:=5']) == 2
+    assert capfd.readouterr().err.startswith('error: cameras:=[front]: parameters are given as')
+
+
 def test_checkpoint_of_another_kind_is_refused(models, capfd):
     parameters = {**base_parameters(models, ('front',)), 'video_model': models[0]}
     assert main(['perception', *parameter_arguments(parameters)]) == 2
