@@ -216,7 +216,7 @@ def test_run_lengths_survive_a_round_trip():
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BagError, match='^there is no .*gone.json$'):
+    with pytest.raises(BagError, match=r'^there is no .*gone\.json$'):
         open_collection(tmp_path / 'gone.json')
 
 
