@@ -47,6 +47,7 @@ Defaults and meanings; what is left empty is as the file of parameters says.
 transport:=front=raw,left=compressed.
 """
 
+OF_CAMERAS = ('image', 'camera_info', 'transport', 'rectified')
 GIVEN = ('device', 'fixed_frame', 'calibration_file', 'point_model', 'video_model')
 FASTDDS = 'FASTDDS_DEFAULT_PROFILES_FILE'
 FASTRTPS = 'FASTRTPS_DEFAULT_PROFILES_FILE'
@@ -79,8 +80,8 @@ def start_perception(context):
     if cameras:
         parameters['cameras'] = cameras
     cameras = cameras or cameras_of(values['params_file'])
-    values['rectified'] = true_for(values['rectified'], cameras)
     refuse_other_cameras(values, cameras)
+    values['rectified'] = true_for(values['rectified'], cameras)
     for camera in cameras:
         if transport := of_camera(values, 'transport', camera):
             parameters[f'camera.{camera}.transport'] = transport
@@ -107,27 +108,33 @@ def cameras_of(path):
     return next((names for names in reversed(lists) if names), [])
 
 
+def refuse_other_cameras(values, cameras):
+    """Raise ValueError where an argument is for a camera that is not there."""
+    for name in OF_CAMERAS:
+        for camera in own_values(values[name]):
+            if camera not in cameras:
+                known = ', '.join(cameras) or 'none'
+                raise ValueError(f'{name}:={values[name]}: no camera {camera}, cameras: {known}')
+
+
 def true_for(value, cameras):
     """Return names of cameras, as `front,left`, as `front=true,left=true`; else the value."""
     names = items(value)
     return ','.join(f'{name}=true' for name in names) if set(names) <= set(cameras) else value
 
 
-def refuse_other_cameras(values, cameras):
-    """Raise ValueError for an argument with the own value of a camera that is not there."""
-    for name in ('image', 'camera_info', 'transport', 'rectified'):
-        named = [item.partition('=')[0] for item in items(values[name]) if '=' in item]
-        if not set(named) <= set(cameras):
-            raise ValueError(f'{name}:={values[name]} is not allowed: cameras are {cameras}')
-
-
 def of_camera(values, name, camera):
     """Return the value of an argument for a camera; the default where only others have one."""
     value = values[name]
     if '=' in value:
-        own = {key: rest for key, _, rest in (item.partition('=') for item in value.split(','))}
-        value = own.get(camera, ARGUMENTS[name][0])
+        value = own_values(value).get(camera, ARGUMENTS[name][0])
     return value.replace('{camera}', camera)
+
+
+def own_values(value):
+    """Return by camera what is given as `front=a,left=b`."""
+    parts = (item.partition('=') for item in items(value))
+    return {camera: rest for camera, equals, rest in parts if equals}
 
 
 def flag(name):

@@ -5,6 +5,8 @@ Play a bag through the node perception, and record what it says where `record` i
 the bag, or as soon as one of its processes ends.
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -22,6 +24,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from xmodelkd_ros.bags.reader import BagReader
 from xmodelkd_ros.bags.topics import find_topics
+from xmodelkd_ros.errors import BagError
 
 ARGUMENTS = {
     'cameras': ('', 'names of the cameras, as front,left; empty for all of the bag'),
@@ -62,6 +65,11 @@ def start(context):
     topics = sensors.cameras
     cameras = items(values['cameras']) or list(topics)
     found = {name: topics[name] for name in cameras if name in topics}
+    if len(found) < len(cameras) and not LaunchConfiguration('image', default='').perform(context):
+        raise BagError('the bag has the cameras ' + (', '.join(topics) or 'none')
+                       + f', not all of {", ".join(cameras)}; image:= names topics')
+    if values['record'] and Path(values['record']).exists():
+        raise BagError(f'{values["record"]} exists already: choose another name or remove it')
     connections = {name: value for name, value in connections_of(found).items()
                    if not LaunchConfiguration(name, default='').perform(context)}
     recorded = items(values['topics']) or [

@@ -38,18 +38,19 @@ def test_defaults_are_not_shared():
 @pytest.mark.parametrize(
     ('values', 'key', 'word'),
     [
-        ({'nmae': 'x'}, 'nmae', 'unknown key'),
+        ({'nmae': 'x'}, 'nmae', 'unknown key, did you mean name?'),
+        ({'zzz': {'a': 1}}, 'zzz', '{...} is not allowed: unknown key, known are count, extra, '),
         ({2: 'x'}, '2', 'unknown key'),
         ({'inner': {'rat': 1}}, 'inner.rat', 'unknown key'),
         ({'inner': {'rate': 0}}, 'inner.rate', '0.1 to 100 Hz'),
         ({'inner': 3}, 'inner', 'a mapping'),
         ({'count': 0}, 'count', '1 to inf'),
-        ({'count': 2.5}, 'count', 'a int, 1 to inf'),
-        ({'count': True}, 'count', 'a int'),
+        ({'count': 2.5}, 'count', 'an int, 1 to inf'),
+        ({'count': True}, 'count', 'an int'),
         ({'on': 1}, 'on', 'a bool'),
         ({'mode': 1}, 'mode', 'a str, one of a, b'),
         ({'mode': 'c'}, 'mode', 'one of a, b'),
-        ({'sizes': [3, -1]}, 'sizes', '0 to inf'),
+        ({'sizes': [3, -1]}, 'sizes', '= -1 is not allowed: 0 to inf'),
         ({'sizes': 3}, 'sizes', 'a list of int, 0 to inf'),
         ({'limit': 2.0}, 'limit', '-inf to 1'),
         ({'inner': {'rate': float('nan')}}, 'inner.rate', '0.1 to 100 Hz'),
@@ -95,3 +96,4 @@ def test_describe_range():
     fields = {field.name: field for field in dataclasses.fields(Outer)}
     assert describe_range(fields['mode']) == 'one of a, b'
     assert describe_range(fields['name']) == 'any'
+    assert describe_range(fields['on']) == 'true or false'

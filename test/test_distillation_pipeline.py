@@ -358,9 +358,16 @@ def test_a_full_disk_is_said_and_what_was_done_stays(folder, teacher, monkeypatc
 
 
 def test_other_settings_do_not_mix_with_what_is_there(folder, teacher):
-    make(folder, teacher)
+    make(folder, teacher).run(['extract'])
     refused(folder, teacher, ConfigurationError, 'adaptation = 0.25', adaptation=0.25)
     make(folder, teacher, processes=2)
+
+
+def test_a_start_that_failed_binds_nobody_to_its_settings(folder, teacher):
+    refused(folder, 'odd:city.pth', ConfigurationError, 'odd')
+    refused(folder, teacher, BagError, 'no images of rear, only of front',
+            extraction={'cameras': ['rear']})
+    make(folder, teacher).run(['extract'])
 
 
 def test_a_bar_is_there_for_each_stage_that_has_none_of_its_own(capsys, monkeypatch):

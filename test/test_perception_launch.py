@@ -194,12 +194,22 @@ def test_cameras_that_are_rectified_are_named_or_each_said(value, each):
     assert [launch['of_camera'](values, 'rectified', name) for name in CAMERAS] == each
 
 
-def test_the_own_topic_of_a_camera_that_is_not_there_is_refused():
-    launch = runpy.run_path(str(FILES[0].with_name('perception.launch.py')))
-    values = {name: value for name, (value, _) in launch['ARGUMENTS'].items()}
-    launch['refuse_other_cameras']({**values, 'image': 'left=/a'}, CAMERAS)
-    with pytest.raises(ValueError, match='image:=lefft=/a is not allowed: cameras are '):
-        launch['refuse_other_cameras']({**values, 'image': 'lefft=/a'}, CAMERAS)
+def test_an_argument_for_a_camera_that_is_not_there_is_refused():
+    said = ros2_launch('perception.launch.py', cameras='[front]', image='fornt=/a,front=/b')
+    assert 'image:=fornt=/a,front=/b: no camera fornt, cameras: front' in said
+    assert 'process started' not in said
+
+
+@pytest.mark.parametrize('argument, reason', [
+    ('cameras', 'the bag has the cameras front, left, not all of rear'),
+    ('record', 'exists already'),
+])
+def test_replay_refuses_before_anything_starts(folder, argument, reason):
+    bag = folder / f'of_{argument}'
+    write_bag(bag)
+    value = 'rear' if argument == 'cameras' else bag
+    said = ros2_launch('replay.launch.py', bag=bag, **{argument: value})
+    assert reason in said and 'process started' not in said
 
 
 def test_replay_ends_when_perception_cannot_start(folder, models):

@@ -29,12 +29,14 @@ from xmodelkd_ros.messages.cameras import camera_from_message, camera_info_messa
 from xmodelkd_ros.messages.clouds import cloud_message  # noqa: E402
 from xmodelkd_ros.messages.stamps import nanoseconds  # noqa: E402
 from xmodelkd_ros.messages.transforms import transform_message  # noqa: E402
+from xmodelkd_ros.nodes import diagnostics  # noqa: E402
 from xmodelkd_ros.nodes.calibration_file import read_calibration_file  # noqa: E402
 from xmodelkd_ros.nodes.calibrations import Calibrations  # noqa: E402
 from xmodelkd_ros.nodes.logbook import Logbook  # noqa: E402
 from xmodelkd_ros.nodes.models import Models  # noqa: E402
 from xmodelkd_ros.nodes.perception import main, PerceptionNode  # noqa: E402
 from xmodelkd_ros.nodes.transforms import Transforms  # noqa: E402
+from xmodelkd_ros.nodes.working_node import started  # noqa: E402
 from xmodelkd_ros.records import Cloud  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -87,6 +89,26 @@ def test_bad_configuration_is_one_fatal_line_and_exit_code_2(models, capfd, wron
     lines = [line for line in capfd.readouterr().err.splitlines() if line]
     assert len(lines) == 1 and '[FATAL]' in lines[0], lines
     assert value in lines[0] and allowed in lines[0]
+
+
+def test_topics_on_which_nothing_comes_are_said_once(models, ros, capfd, monkeypatch):
+    monkeypatch.setattr(diagnostics, 'PERIOD', 0.02)
+    ros(**base_parameters(models, ('front',)))
+    node = started(PerceptionNode)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.1)
+    node.destroy_node()
+    said = capfd.readouterr().err
+    assert said.count('nothing has come on') == 1
+    assert 'on /perception/input/points, /perception/input/front/image' in said
+
+
+def test_arguments_that_are_not_of_ros_are_refused(capfd):
+    assert main(['perception', 'cameras:=[front]', '--ros-args', '-p', 'queue:=5']) == 2
+    assert capfd.readouterr().err.startswith('error: cameras:=[front]: parameters are given as')
 
 
 def test_checkpoint_of_another_kind_is_refused(models, capfd):

@@ -37,6 +37,9 @@ def test_what_is_no_run_is_refused_in_one_line(path, text, reason):
 def test_only_what_may_differ_differs(path):
     check_run(path, SETTINGS)
     check_run(path, {**SETTINGS, 'processes': 4}, free=('processes',))
-    for key, value in (('processes', 4), ('view', {'columns': 256}), ('new', 0)):
-        with pytest.raises(ConfigurationError, match=f'^{key} = .*, as in .*{RUN_FILE}'):
+    for key, value, told in (
+        ('processes', 4, 'processes = 4'), ('view', {'columns': 256}, 'view.columns = 256'),
+        ('view', {}, 'view.columns = None'), ('new', 0, 'new = 0'),
+    ):
+        with pytest.raises(ConfigurationError, match=f'^{told} is .*, as in .*{RUN_FILE}'):
             check_run(path, {**SETTINGS, key: value})

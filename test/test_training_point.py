@@ -244,6 +244,13 @@ def test_a_stopped_run_ends_as_if_nothing_had_been(drives, tmp_path, workers, mo
     check_resumed_equals_whole(train, PointModule, tmp_path, monkeypatch)
 
 
+def test_a_run_is_not_overwritten(trained, drives, capsys):
+    _, out = trained
+    given = ['--drives', str(drives[0].folder), '--validation', str(drives[1].folder)]
+    assert train(['point', *given, '--out', str(out)]) == 2
+    assert 'it holds a run; --resume goes on with it' in capsys.readouterr().err
+
+
 def test_faults_are_one_line(drives, tmp_path, capsys):
     given = ['--drives', str(drives[0].folder), '--validation', str(drives[1].folder)]
     for extra, text in (

@@ -215,6 +215,11 @@ def test_run_lengths_survive_a_round_trip():
             np.testing.assert_array_equal(decode(as_numbers(mask), (17, 23)), mask)
 
 
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BagError, match=r'^there is no .*gone\.json$'):
+        open_collection(tmp_path / 'gone.json')
+
+
 @pytest.mark.parametrize(('damage', 'message'), [
     (lambda c: c.pop('videos'), 'no YouTube-VIS data set'),
     (lambda c: c['annotations'][0]['segmentations'].pop(), '3 segmentations in 4 frames'),

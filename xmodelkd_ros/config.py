@@ -7,9 +7,10 @@ lines and ROS parameters are three doors to the same class, all of which end in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 import copy
 import dataclasses
+import difflib
 from pathlib import Path
 import types
 import typing
@@ -77,13 +78,20 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T
     hints = typing.get_type_hints(cls)
     for key, value in values.items():
         if key not in fields:
-            known = ', '.join(sorted(fields))
-            raise ConfigurationError(f'{prefix}{key}', value, f'unknown key, known are {known}')
+            raise ConfigurationError(f'{prefix}{key}', value, unknown_key(str(key), fields))
     converted = {
         key: _convert(value, hints[key], fields[key], prefix + key)
         for key, value in values.items()
     }
     return cls(**converted)
+
+
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """Return what to say of an unknown key: the known ones that look like it, else all."""
+    near = difflib.get_close_matches(key, known)
+    if near:
+        return f'unknown key, did you mean {" or ".join(near)}?'
+    return 'unknown key, known are ' + ', '.join(sorted(known))
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -184,7 +192,7 @@ def _coerce(value: Any, hint: Any, key: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ConfigurationError(key, value, f'a {hint.__name__}')
+        raise ConfigurationError(key, value, f'{"an" if hint is int else "a"} {hint.__name__}')
     return value
 
 
@@ -197,7 +205,7 @@ def _check_range(value: Any, field: dataclasses.Field[Any], key: str) -> None:
         above = high is not None and not item <= high
         choices = field.metadata['choices']
         if below or above or (choices is not None and item not in choices):
-            raise ConfigurationError(key, value, describe_range(field))
+            raise ConfigurationError(key, item, describe_range(field))
 
 
 def describe_range(field: dataclasses.Field[Any]) -> str:
@@ -206,7 +214,7 @@ def describe_range(field: dataclasses.Field[Any]) -> str:
     if choices is not None:
         return 'one of ' + ', '.join(map(str, choices))
     if low is None and high is None:
-        return 'any'
+        return 'true or false' if isinstance(field.default, bool) else 'any'
     lower = '-inf' if low is None else f'{low:g}'
     upper = 'inf' if high is None else f'{high:g}'
     return f'{lower} to {upper} {unit}'.rstrip()

@@ -6,7 +6,7 @@ Each message holds the offending value and what would have been right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 
 
@@ -52,8 +52,9 @@ class ConfigurationError(XModelKDError):
     """
 
     def __init__(self, key: str, value: object = None, allowed: str | None = None) -> None:
+        shown = '{...}' if isinstance(value, Mapping) and value else repr(value)
         super().__init__(
-            key if allowed is None else f'{key} = {value!r} is not allowed: {allowed}')
+            key if allowed is None else f'{key} = {shown} is not allowed: {allowed}')
         self.key, self.value, self.allowed = key, value, allowed
 
 

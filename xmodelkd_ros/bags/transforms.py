@@ -53,7 +53,8 @@ class BagTransforms(PosesAtStamps):
         except (TransformException, CalibrationError) as error:
             if patience is not None and name not in self._complained:
                 self._complained.add(name)
-                logging.getLogger(__name__).warning('TF has no %s: %s', name, error)
+                logging.getLogger(__name__).warning(
+                    'TF has no %s: %s', name, ' '.join(str(error).split()))
             return None
 
     def _simultaneous(self, target: str, source: str, stamp: int, patience: float) -> np.ndarray:
@@ -63,5 +64,5 @@ class BagTransforms(PosesAtStamps):
                 return transform_from_message(
                     self._buffer.lookup_transform(target, source, asked))
             except TransformException as error:
-                reason = error
+                reason = str(error).strip(' .')
         raise CalibrationError(f'no transform {target} <- {source}: {reason}')

@@ -11,7 +11,8 @@ from typing import Any
 
 from .arguments import add_options, config_from_options
 from .command import command
-from ..training.run_config import own_rank
+from ..errors import ConfigurationError
+from ..training.run_config import LAST, own_rank
 
 KINDS = {
     'point': 'the labels of points',
@@ -34,14 +35,20 @@ def main(args: Sequence[str] | None = None) -> int:
     kinds = parser.add_subparsers(dest='kind', required=True)
     for kind, what in KINDS.items():
         own = kinds.add_parser(kind, help=what, description=f'Train a network for {what}.')
-        own.add_argument('--drives', nargs='+', required=True, type=Path, metavar='BAG')
-        own.add_argument('--validation', nargs='+', required=True, type=Path, metavar='BAG')
+        own.add_argument('--drives', nargs='+', required=True, type=Path, metavar='BAG',
+                         help='labelled bags, or folders of them, to learn from')
+        own.add_argument('--validation', nargs='+', required=True, type=Path, metavar='BAG',
+                         help='those that choose the checkpoint')
         own.add_argument('--out', required=True, type=Path, help='folder for the result')
         own.add_argument('--cache', type=Path, help='folder for arrays (default: <out>/cache)')
         own.add_argument('--resume', action='store_true', help='go on with the run in <out>')
         add_options(own, _config_class(kind))
     options = parser.parse_args(args)
     config: Any = config_from_options(options, _config_class(options.kind))
+    last = options.out / LAST
+    if own_rank() == 0 and last.is_file() and not options.resume:
+        raise ConfigurationError(
+            'out', str(options.out), 'it holds a run; --resume goes on with it')
     train = getattr(_module(options.kind), f'train_{options.kind}')
     path = train(
         options.drives, options.validation, options.out, config,

@@ -23,7 +23,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog='video_results', description=__doc__)
     parser.add_argument('annotations', type=Path, help="the data set's JSON file")
-    parser.add_argument('--images', type=Path, help='folder of its pictures')
+    parser.add_argument('--images', type=Path,
+                        help='folder of its pictures (default: JPEGImages beside it)')
     parser.add_argument('--model', required=True, help='checkpoint, or transformers:<name>')
     parser.add_argument('--out', type=Path, default=Path('results.json'),
                         help='JSON file for the tracks (default: %(default)s)')

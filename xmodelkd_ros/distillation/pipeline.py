@@ -33,7 +33,7 @@ from .extraction.extraction import extract
 from .extraction.quality import quality_table, read_report
 from .extraction.survey import refuse_blind
 from .pipeline_config import PipelineConfig
-from .pipeline_drives import PipelineDrives
+from .pipeline_drives import BAGS_FILE, PipelineDrives
 from .progress import GUESS, nobody, TRAINED, Watch
 from .ranks import Ranks
 from .records import FrameSource
@@ -58,10 +58,14 @@ STAGES = ('extract', 'train', 'finetune', 'evaluate', 'export')
 STATE_FILE = 'state.json'
 QUALITY, SCORES, PICTURES = 'quality.txt', 'scores.txt', 'pictures'
 EXPORTED, PARITY = 'exported', 'exported/parity.txt'
+ADAPTED = 'teacher.safetensors'
 ADAPTATION_SWEEPS, EXPORT_SWEEPS = 32, 2
 
 _FREE = ('device', 'processes')
 """Settings that may change from one start to the next: the result does not depend on them."""
+
+_BEFOREHAND = {RUN_FILE, BAGS_FILE, ADAPTED}
+"""What is there before anything else: a start that failed by then binds nobody to its settings."""
 
 
 class Pipeline:
@@ -163,7 +167,7 @@ class Pipeline:
             return teacher
         return adapt_once(
             teacher, self.drives.bags, config.adaptation, config.adaptation_pictures,
-            self.out / 'teacher.safetensors', config.extraction)
+            self.out / ADAPTED, config.extraction)
 
     def _train(self, watch: Watch) -> None:
         config = self.config
@@ -239,10 +243,16 @@ class Pipeline:
         return read_json(path) if path.is_file() else {}
 
     def _check_folder(self) -> None:
-        """Write the configuration into a new folder, or compare it with that of an old one."""
+        """Write the configuration into the folder, or compare it where something was made."""
         path, wanted = self.out / RUN_FILE, to_mapping(self.config)
         if path.is_file():
-            check_run(path, wanted, _FREE)
-        else:
+            try:
+                check_run(path, wanted, _FREE)
+            except ConfigurationError:
+                if {file.name for file in self.out.iterdir()} - _BEFOREHAND:
+                    raise
+                for name in _BEFOREHAND:
+                    (self.out / name).unlink(missing_ok=True)
+        if not path.is_file():
             write_run(path, wanted)
         self.drives.check()

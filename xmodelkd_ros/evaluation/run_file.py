@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,18 @@ def check_run(path: Path, wanted: Mapping[str, Any], free: Collection[str] = ())
 
     """
     made = read_run(path)
-    for key, value in wanted.items():
-        if key not in free and made.get(key) != value:
+    for key in wanted:
+        if key in free:
+            continue
+        for name, value, before in _changes(key, wanted[key], made.get(key)):
             raise ConfigurationError(
-                key, value, f'{made.get(key)!r}, as in {path}; or choose another folder')
+                name, value, f'{before!r}, as in {path}; or choose another folder')
+
+
+def _changes(key: str, wanted: Any, made: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted name of each setting that differs, what is wanted and what was before."""
+    if isinstance(wanted, Mapping) and isinstance(made, Mapping):
+        for name in {**made, **wanted}:
+            yield from _changes(f'{key}.{name}', wanted.get(name), made.get(name))
+    elif wanted != made:
+        yield key, wanted, made

@@ -40,6 +40,9 @@ from ..messages.diagnostics import diagnostics_message, status_message
 
 PERIOD = 1.0
 
+SILENCE = 5
+"""How many periods an active node waits before it says of which input nothing has come."""
+
 Counts = dict[str, dict[str, int]]
 """Number of messages by input and fate, see `Ledger.counts`."""
 
@@ -71,6 +74,7 @@ class Diagnostics:
         self._node, self._logbook, self._describe = node, logbook, describe
         self._sources = ['points', *(f'image.{name}' for name in cameras)]
         self._before: tuple[float, Counts] = (time.monotonic(), {})
+        self._active = 0
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # ROS time stands still while a bag is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -82,11 +86,21 @@ class Diagnostics:
         values = {**self._describe(), **self._noted(), **rates(recent, seconds)}
         for source, fates in counts.items():
             values.update({f'{source}.{fate}': count for fate, count in fates.items()})
+        self._say_silence(values['state'], counts)
         level, summary = judge(recent, values)
         status = status_message(
             self._node.get_name(), level, summary, values, str(values['device']))
         stamp = self._node.get_clock().now().nanoseconds
         self._publisher.publish(diagnostics_message([status], stamp))
+
+    def _say_silence(self, state: object, counts: Counts) -> None:
+        """Say in the log, once, of which topics nothing has come since the node is active."""
+        self._active = self._active + 1 if state == 'active' else 0
+        if self._active == SILENCE:
+            topics = [self._logbook.ledger.topic(source)
+                      for source, fates in counts.items() if not fates['received']]
+            if topics:
+                self._logbook.logger.warning('nothing has come on ' + ', '.join(topics))
 
     def _noted(self) -> dict[str, object]:
         failures = dict(self._logbook.tf_failures)

@@ -17,6 +17,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
 
 from .allocator import keep_freed_memory
 from ..errors import describe_missing, XModelKDError
@@ -31,6 +32,10 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     an XModelKDError, at the start, in a callback or in `destroy_node`, is one FATAL line and its
     exit code.
     """
+    if strange := remove_ros_args(args=args)[1:]:
+        print(f'error: {strange[0]}: parameters are given as --ros-args -p <name>:=<value>; '
+              'names like cameras:= are arguments of ros2 launch', file=sys.stderr)
+        return XModelKDError.exit_code
     keep_freed_memory()
     # rclpy's own handlers end the middleware under the feet of callbacks and threads.
     options = SignalHandlerOptions.NO

@@ -13,7 +13,7 @@ from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
-from ..config import default_of, describe_range, from_mapping, leaves, put
+from ..config import default_of, describe_range, from_mapping, leaves, put, unknown_key
 from ..errors import ConfigurationError
 
 T = TypeVar('T')
@@ -79,12 +79,12 @@ def refuse_unknown_parameters(node: Node) -> None:
     """
     # rclpy's public way to see overrides declares them all, and fails on an empty list.
     overrides = node._parameter_overrides
-    known = sorted(node.get_parameters_by_prefix(''))
+    known = [name for name in node.get_parameters_by_prefix('')
+             if not name.startswith(_RCLPY_PARAMETERS)]
     for name in sorted(overrides):
         if name not in known and not name.startswith(_RCLPY_PARAMETERS):
-            allowed = 'unknown key, known are ' + ', '.join(
-                name for name in known if not name.startswith(_RCLPY_PARAMETERS))
-            raise ConfigurationError(name, _plain(overrides[name].value), allowed)
+            raise ConfigurationError(
+                name, _plain(overrides[name].value), unknown_key(name, known))
 
 
 def require_topic_names(node: Node, name: str, topics: Iterable[str]) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 
 from ..config import setting
+
+LAST = Path('checkpoints', 'last.ckpt')
+"""Where a run in a folder can be gone on from."""
 
 
 @dataclasses.dataclass(frozen=True)

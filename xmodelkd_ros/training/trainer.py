@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from .callbacks import Consistent, ExportBest, Stop, Watch, Watched
-from .run_config import RunConfig
+from .run_config import LAST, RunConfig
 from ..errors import ConfigurationError
 from ..evaluation.run_file import RUN_FILE, write_run
 from ..inference.devices import compute_dtype, select_device
@@ -68,13 +68,13 @@ def fit(
         If there is nothing to resume from.
 
     """
-    last = out / 'checkpoints' / 'last.ckpt'
+    last = out / LAST
     if resume and not last.is_file():
         raise ConfigurationError('resume', str(out), f'there is no {last}')
     out.mkdir(parents=True, exist_ok=True)
     write_run(out / RUN_FILE, configuration)
     best, stop = ExportBest(monitor, export), Stop()
-    checkpoint = ModelCheckpoint(last.parent, 'last', enable_version_counter=False)
+    checkpoint = ModelCheckpoint(last.parent, last.stem, enable_version_counter=False)
     trainer = _trainer(config, out, [
         stop,
         Consistent(checkpoint),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import itertools
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def find_trajectory(
     if config.odometry == 'none' or alone.all():
         return unknown, 'none'
     segment = np.where(alone, -1, segment)
+    logging.getLogger(__name__).warning('%s: kiss-icp finds the poses', path)
     found = _from_registration(path, survey.topics.points, survey.stamps, segment, check)
     return found, 'kiss-icp'
 

@@ -57,7 +57,7 @@ def survey_bag(path: Path, config: ExtractionConfig) -> Survey:
     """
     with BagReader(path) as bag:
         topics = find_topics(bag, config.points_topic, config.image_topics)
-        cameras = _cameras(bag, topics, config)
+        cameras = used_cameras(bag, topics, config)
         infos = {name: topics.cameras[name].info for name in cameras}
         for name, info in infos.items():
             if info not in bag.topics:
@@ -95,7 +95,7 @@ def _smallest_offset(path: Path, config: ExtractionConfig) -> float:
         topics = find_topics(bag, config.points_topic, config.image_topics)
         later = {
             topics.cameras[name].image: round(config.offsets.get(name, 0.0) * 1e9)
-            for name in _cameras(bag, topics, config)
+            for name in used_cameras(bag, topics, config)
         }
         sweeps, images = [], []
         for topic, _, data in bag.raw([topics.points, *later]):
@@ -109,9 +109,10 @@ def _smallest_offset(path: Path, config: ExtractionConfig) -> float:
     return float(apart[np.abs(apart).argmin()]) * 1e-9
 
 
-def _cameras(
+def used_cameras(
     bag: BagReader, topics: SensorTopics, config: ExtractionConfig
 ) -> tuple[str, ...]:
+    """Return the names of the cameras that are used; BagError for one without images."""
     found = [name for name, at in topics.cameras.items() if bag.topics[at.image].count]
     if not found:
         raise BagError(

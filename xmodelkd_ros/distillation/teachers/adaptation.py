@@ -16,9 +16,10 @@ from .network_teacher import NetworkTeacher
 from .teacher import adapt
 from ..cache_files import write_whole
 from ..extraction.config import ExtractionConfig
+from ..extraction.survey import used_cameras
 from ...bags.reader import BagReader
 from ...bags.topics import find_topics
-from ...errors import BagError, CacheError
+from ...errors import CacheError
 from ...messages.images import rgb_from_message
 from ...networks.norm_adaptation import batch_norms
 
@@ -81,20 +82,18 @@ def sample_pictures(
     Raises
     ------
     BagError
-        If there are none.
+        If a bag has none of a camera that is asked for, or none at all.
 
     """
     places: list[tuple[Path, str, int]] = []
     for path in bags:
         with BagReader(path) as bag:
-            found = find_topics(bag, config.points_topic, config.image_topics).cameras
+            topics = find_topics(bag, config.points_topic, config.image_topics)
+            images = [topics.cameras[name].image for name in used_cameras(bag, topics, config)]
             places += [
-                (path, camera.image, number) for name, camera in found.items()
-                if not config.cameras or name in config.cameras
-                for number in range(bag.topics[camera.image].count)
+                (path, image, number) for image in images
+                for number in range(bag.topics[image].count)
             ]
-    if not places:
-        raise BagError(f'{", ".join(map(str, bags))} has no images')
     wanted = set(places[::max(1, len(places) // count)])
     pictures = []
     for path, topic in dict.fromkeys((path, topic) for path, topic, _ in places):

@@ -14,7 +14,7 @@ from .augmentation import augment, front, PointAugmentation
 from .losses import IGNORED
 from ..cache import CachedDrive
 from ...errors import BagError
-from ...labels import channel_table, SemanticClass
+from ...labels import channel_table, SemanticClass, TRUE_POINTS
 from ...networks.point_projection import RangeProjection, RangeViewConfig
 
 
@@ -132,7 +132,7 @@ class PointDataset(Dataset[PointBatch]):
         drive, place = self.places[index]
         cloud = drive.cloud(place)
         if cloud.label is None:
-            raise BagError(f'{drive.folder} has no point labels: it cannot train a point network')
+            raise BagError(f'{drive.folder} has no point labels, as those of {TRUE_POINTS}')
         finite = np.isfinite(cloud.points).all(1)
         intensity = None if cloud.intensity is None else cloud.intensity[finite]
         return cloud.points[finite], intensity, self.target_of_id[cloud.label[finite]]

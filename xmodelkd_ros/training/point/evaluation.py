@@ -12,6 +12,7 @@ from ...errors import BagError
 from ...evaluation.environment import describe_model
 from ...evaluation.segmentation import ConfusionMatrix
 from ...inference.point_segmenter import PointSegmenter
+from ...labels import TRUE_POINTS
 
 
 def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
@@ -41,7 +42,7 @@ def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache
     for drive, index in tqdm(places, desc='sweeps', unit='sweep', disable=None):
         cloud = drive.cloud(index)
         if cloud.label is None:
-            raise BagError(f'{drive.folder} has no point labels')
+            raise BagError(f'{drive.folder} has no point labels, as those of {TRUE_POINTS}')
         confusion.add(cloud.label, segmenter(cloud.points, cloud.intensity).label)
     said = describe_model(model, segmenter.sha256)
     return f'{len(places)} sweeps\n{confusion.table()}\n\n{said}'

@@ -70,6 +70,8 @@ def open_collection(
         If the map names a class that is none of our things.
 
     """
+    if not path.is_file():
+        raise BagError(f'there is no {path}')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         class_of = _class_ids(content['categories'], class_map or {})
