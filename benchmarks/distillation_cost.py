@@ -4,8 +4,8 @@ Table C of the distillation: what extraction and training cost in time, disk and
     python benchmarks/distillation_cost.py --work <folder> --weights \
         espnetv2_s_2.0_city_1024x512.pth espnetv2_s_2.0_city_512x256.pth
 
-KITTI drive 0052, the settings of config/distillation.yaml but 4 keyframes in a shard. Each line is made by a process of its
-own, whose largest memory is given with that of its children. Writes
+KITTI drive 0052, the settings of config/distillation.yaml but 4 keyframes in a shard. Each line is
+made by a process of its own, whose largest memory is given with that of its children. Writes
 `benchmarks/results/distillation_cost.{md,json}`.
 """
 

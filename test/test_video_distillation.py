@@ -241,7 +241,7 @@ def test_a_drive_without_labels_gets_those_of_the_teacher(drives, tmp_path, caps
                 np.array([0.9, 0.1], np.float32), np.zeros((2, 4), np.float32), id_map)
 
     for config, ids in ((QueryFilterConfig(), [0, 2]), (QueryFilterConfig(0, 0, 0), [0, 2, 6])):
-        moments = guess_drive(bare, segment, config)
+        moments = guess_drive(bare, segment, config, (96, 64))
         guessed = write_moments(moments, tmp_path / 'guessed', 'of a teacher')
         assert f'front: {len(ids) - 1} of 2 tracks are believed' in capsys.readouterr().out
         assert (len(guessed), guessed.cameras) == (len(bare), bare.cameras)
@@ -255,6 +255,11 @@ def test_a_drive_without_labels_gets_those_of_the_teacher(drives, tmp_path, caps
             assert (picture.label[:8, :8] == PERSON).all()  # ignored where it is not believed
             assert np.count_nonzero(picture.label) == 20 * 40 + 8 * 8
     assert said == 2 * [bare.picture(index, 'front').stamp for index in range(len(bare))]
+    for cloud, pictures in guess_drive(bare, segment, config, (192, 128)):
+        picture = pictures['front']
+        assert picture.rgb.shape == (128, 192, 3) and picture.label.shape == (128, 192)
+        assert (picture.instance[30:50, 20:60] == 2).all()  # found at that size
+        assert cloud.stamp == picture.stamp
 
 
 def test_drives_are_labelled_once(drives, teacher, tmp_path):
@@ -264,7 +269,8 @@ def test_drives_are_labelled_once(drives, teacher, tmp_path):
 
     def guess(**config):
         one, = guess_drives(
-            [open_drive(drives['bare'])], str(teacher), QueryFilterConfig(**config), tmp_path)
+            [open_drive(drives['bare'])], str(teacher), QueryFilterConfig(**config), (96, 64),
+            tmp_path)
         return one.folder, [p.stat().st_mtime_ns for p in sorted(one.folder.iterdir())]
 
     first = guess()

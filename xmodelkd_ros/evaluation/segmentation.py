@@ -69,5 +69,5 @@ class ConfusionMatrix:
             for i, c in enumerate(self.classes)
         ]
         rows.append(('mean of the present', int(true.sum()), 100 * self.mean_iou, None, None))
-        headers = ('class', 'true', 'IoU [%]', 'precision [%]', 'recall [%]')
+        headers = ('class', 'true ones', 'IoU [%]', 'precision [%]', 'recall [%]')
         return format_table(headers, rows)

@@ -24,6 +24,7 @@ from ...files import alone_in
 from ...inference.clip_segmenter import load_clip_segmenter
 from ...records import Cloud, Picture, Tracks
 from ...training.cache import CachedDrive, is_drive, open_drive, write_moments
+from ...training.resizing import resize_picture
 
 Segment = Callable[[Iterable[tuple[int, np.ndarray]]], Iterable[Tracks]]
 """Stamp and image of a sequence in, the tracks of each image out, as `ClipSegmenter`."""
@@ -78,7 +79,8 @@ class _Guess:
 
 
 def guess_drives(
-    drives: Sequence[CachedDrive], teacher: str, config: QueryFilterConfig, cache: Path
+    drives: Sequence[CachedDrive], teacher: str, config: QueryFilterConfig,
+    size: tuple[int, int], cache: Path,
 ) -> list[CachedDrive]:
     """
     Label drives, each once: those that are in the cache already are opened.
@@ -91,6 +93,8 @@ def guess_drives(
         Checkpoint of the clip network.
     config
         Which tracks are believed.
+    size
+        Width and height that pictures are brought to: those of the student's input.
     cache
         Where the labelled drives are kept.
 
@@ -98,42 +102,42 @@ def guess_drives(
     segment = load_clip_segmenter(teacher, 'auto')
     guessed = []
     for drive in drives:
-        told = [str(drive.folder.resolve()), segment.sha256, to_mapping(config)]
+        told = [str(drive.folder.resolve()), segment.sha256, to_mapping(config), size]
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
         folder = cache / f'{drive.folder.name}-guessed-{key}'
         with alone_in(cache):  # all processes of a run ask for it
             if not is_drive(folder):
-                moments = guess_drive(drive, segment, config)
+                moments = guess_drive(drive, segment, config, size)
                 write_moments(moments, folder, f'{drive.folder}, labelled by {teacher}')
         guessed.append(open_drive(folder))
     return guessed
 
 
 def guess_drive(
-    drive: CachedDrive, segment: Segment, config: QueryFilterConfig
+    drive: CachedDrive, segment: Segment, config: QueryFilterConfig, size: tuple[int, int]
 ) -> Iterator[tuple[Cloud, dict[str, Picture]]]:
     """Yield the moments of a drive without points, the pictures labelled by the teacher."""
     guesses, believed = {}, {}
     for camera in drive.cameras:
-        found, evidence = _track(drive, camera, segment)
+        found, evidence = _track(drive, camera, segment, size)
         guesses[camera], believed[camera] = iter(found), evidence.believed(config)
         trusted, seen = believed[camera].sum(), evidence.seen.sum()
         print(f'{drive.folder} {camera}: {trusted} of {seen} tracks are believed')
     for index in range(len(drive)):
-        seen = {camera: drive.picture(index, camera) for camera in drive.cameras}
+        pictures = {camera: _picture(drive, index, camera, size) for camera in drive.cameras}
         labelled = {
             camera: next(guesses[camera]).label(picture, believed[camera])
-            for camera, picture in seen.items() if picture is not None
+            for camera, picture in pictures.items() if picture is not None
         }
         stamp = min((picture.stamp for picture in labelled.values()), default=0)
         yield Cloud(stamp, np.zeros((0, 3), np.float32)), labelled
 
 
 def _track(
-    drive: CachedDrive, camera: str, segment: Segment
+    drive: CachedDrive, camera: str, segment: Segment, size: tuple[int, int]
 ) -> tuple[list[_Guess], TrackEvidence]:
     """Follow the instances of one camera through the whole drive."""
-    pictures = (drive.picture(index, camera) for index in range(len(drive)))
+    pictures = (_picture(drive, index, camera, size) for index in range(len(drive)))
     evidence, guesses = TrackEvidence(), []
     for tracks in segment((p.stamp, p.rgb) for p in pictures if p is not None):
         evidence.add(tracks)
@@ -141,3 +145,10 @@ def _track(
         class_of_id[tracks.track_id] = tracks.class_id
         guesses.append(_Guess(class_of_id, cv2.imencode('.png', tracks.id_map)[1]))
     return guesses, evidence
+
+
+def _picture(
+    drive: CachedDrive, index: int, camera: str, size: tuple[int, int]
+) -> Picture | None:
+    picture = drive.picture(index, camera)
+    return picture and resize_picture(picture, *size)

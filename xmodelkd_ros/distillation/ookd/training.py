@@ -70,5 +70,5 @@ def _guessed(config: OokdTrainingConfig, cache: Path) -> list[CachedDrive]:
         return []
     filtered = config.queries if config.mode == 'qfa' else QueryFilterConfig(
         min_score=0, min_agreement=0)
-    return guess_drives(
-        cached_drives(config.unlabelled, cache), config.teacher, filtered, cache)
+    drives, size = cached_drives(config.unlabelled, cache), config.preprocessing
+    return guess_drives(drives, config.teacher, filtered, (size.width, size.height), cache)
