@@ -40,6 +40,7 @@ from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 from xmodelkd_ros.training.cache import CachedDrive, open_drive, write_drive
 from xmodelkd_ros.training.clip.module import ClipTrainingConfig
 from xmodelkd_ros.training.clip.training import train_clip
+from xmodelkd_ros.training.run_config import LAST
 from xmodelkd_ros.training.video.evaluation import follow, score_drive
 
 ROOT = Path(__file__).parents[1]
@@ -130,7 +131,7 @@ def folders(work: Path, config: TableConfig) -> list[list[Path]]:
 def train_cell(work: Path, config: TableConfig, row: str, seed: int) -> Path:
     """Train one cell, or go on with it; return its checkpoint."""
     out, options = cell_folder(work, row, seed), ROWS[row]
-    of_teacher, begun = row == TEACHER, (out / 'checkpoints' / 'last.ckpt').is_file()
+    of_teacher, begun = row == TEACHER, (out / LAST).is_file()
     plain = training(config, seed, config.teacher_steps if of_teacher else config.steps)
     plain |= {'learning_rate': config.rate, 'batch': config.batch, 'warm_up': 20,
               'averaging': config.averaging}

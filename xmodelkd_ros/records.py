@@ -240,6 +240,13 @@ class Tracks:
     box: np.ndarray
     id_map: np.ndarray
 
+    @property
+    def class_of_id(self) -> np.ndarray:
+        """(largest id + 1,) uint8: class by track id, 0 for ids that are not there."""
+        table = np.zeros(int(self.track_id.max(initial=0)) + 1, np.uint8)
+        table[self.track_id] = self.class_id
+        return table
+
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:

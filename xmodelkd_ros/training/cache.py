@@ -22,7 +22,7 @@ A folder appears whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import hashlib
 import json
@@ -161,6 +161,17 @@ def open_drive(folder: Path) -> CachedDrive:
     return CachedDrive(folder, cameras, length)
 
 
+def open_or_make(folder: Path, make: Callable[[], object]) -> CachedDrive:
+    """Open a drive of the cache; `make` writes it first, once for all processes that ask."""
+    with alone_in(folder.parent):
+        if not is_drive(folder):
+            for partial in folder.parent.iterdir():
+                if partial.name.startswith(f'.{folder.name}.'):  # of a process that was killed
+                    shutil.rmtree(partial)
+            make()
+        return open_drive(folder)
+
+
 def cached_drives(
     sources: Sequence[str | Path], cache: Path, label_topic: str = TRUE_POINTS
 ) -> list[CachedDrive]:
@@ -209,16 +220,14 @@ def _cached_bag(source: Path, cache: Path, label_topic: str) -> CachedDrive:
     folder = cache / f'{source.stem}-{content_hash(source)[:16]}'
     if label_topic != TRUE_POINTS:
         folder = folder.with_name(folder.name + label_topic.replace('/', '-'))
-    with alone_in(cache):  # all processes of a run ask for it
-        if is_drive(folder):
-            return open_drive(folder)
+
+    def read() -> None:
         from ..bags.frames import frames  # the bag reader needs optional packages
 
-        for partial in cache.iterdir():
-            if partial.name.startswith(f'.{folder.name}.'):  # of a process that was killed
-                shutil.rmtree(partial)
         print(f'reading {source} into {folder}')
-        return write_drive(frames(source, label_topic=label_topic), folder, str(source))
+        write_drive(frames(source, label_topic=label_topic), folder, str(source))
+
+    return open_or_make(folder, read)
 
 
 def content_hash(source: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -20,10 +21,9 @@ import torch
 
 from .queries import filter_by_agreement, mask_agreement, QueryFilterConfig
 from ...config import to_mapping
-from ...files import alone_in
 from ...inference.clip_segmenter import load_clip_segmenter
 from ...records import Cloud, Picture, Tracks
-from ...training.cache import CachedDrive, is_drive, open_drive, write_moments
+from ...training.cache import CachedDrive, open_or_make, write_moments
 from ...training.resizing import resize_picture
 
 Segment = Callable[[Iterable[tuple[int, np.ndarray]]], Iterable[Tracks]]
@@ -100,16 +100,17 @@ def guess_drives(
 
     """
     segment = load_clip_segmenter(teacher, 'auto')
+
+    def guess(drive: CachedDrive, folder: Path) -> None:
+        moments = guess_drive(drive, segment, config, size)
+        write_moments(moments, folder, f'{drive.folder}, labelled by {teacher}')
+
     guessed = []
     for drive in drives:
         told = [str(drive.folder.resolve()), segment.sha256, to_mapping(config), size]
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
         folder = cache / f'{drive.folder.name}-guessed-{key}'
-        with alone_in(cache):  # all processes of a run ask for it
-            if not is_drive(folder):
-                moments = guess_drive(drive, segment, config, size)
-                write_moments(moments, folder, f'{drive.folder}, labelled by {teacher}')
-        guessed.append(open_drive(folder))
+        guessed.append(open_or_make(folder, functools.partial(guess, drive, folder)))
     return guessed
 
 
@@ -141,9 +142,7 @@ def _track(
     evidence, guesses = TrackEvidence(), []
     for tracks in segment((p.stamp, p.rgb) for p in pictures if p is not None):
         evidence.add(tracks)
-        class_of_id = np.zeros(1 + tracks.track_id.max(initial=0), np.uint8)
-        class_of_id[tracks.track_id] = tracks.class_id
-        guesses.append(_Guess(class_of_id, cv2.imencode('.png', tracks.id_map)[1]))
+        guesses.append(_Guess(tracks.class_of_id, cv2.imencode('.png', tracks.id_map)[1]))
     return guesses, evidence
 
 

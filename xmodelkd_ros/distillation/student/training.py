@@ -26,7 +26,7 @@ from ...inference.image_features import ImageFeatures
 from ...labels import POINT_CLASSES
 from ...training.point.losses import class_weights
 from ...training.point.training import range_view
-from ...training.run_config import rank_of
+from ...training.run_config import LAST, rank_of
 from ...training.steps import check_loader, step_loader
 from ...training.trainer import fit, seed_everything, Watch
 
@@ -103,7 +103,7 @@ def distil(
     fit(
         module, step_loader(module, samples, config.steps, config.batch, run, collate),
         check_loader(held, run, collate), run, out, 'miou', export,
-        to_mapping(config), resume and (out / 'checkpoints' / 'last.ckpt').is_file(), watch,
+        to_mapping(config), resume and (out / LAST).is_file(), watch,
     )
     return out / STUDENT
 

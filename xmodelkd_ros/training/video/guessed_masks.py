@@ -72,8 +72,6 @@ def label_by_tracks(picture: Picture, found: Detections, tracks: Tracks) -> Pict
     rows = np.arange(1, len(found.score) + 1, dtype=np.uint16)
     shown, _ = paint_instances(rows, found.mask_logits, found.score, found.size)
     doubted = np.append(0, found.class_id)[shown]
-    class_of_id = np.zeros(int(tracks.track_id.max(initial=0)) + 1, np.uint8)
-    class_of_id[tracks.track_id] = tracks.class_id
     known = tracks.id_map > 0
-    label = np.where(known, class_of_id[tracks.id_map], doubted).astype(np.uint8)
+    label = np.where(known, tracks.class_of_id[tracks.id_map], doubted).astype(np.uint8)
     return dataclasses.replace(picture, label=label, instance=tracks.id_map)
