@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
+import os
 from pathlib import Path
+import tempfile
 
 import numpy as np
 import torch
@@ -59,14 +61,14 @@ class BridgeConfig:
 @dataclasses.dataclass(frozen=True)
 class SweepThings:
     """
-    The things of a sweep, with what they were found from.
+    The things of a sweep.
 
     Parameters
     ----------
-    label
-        (N,) uint8 class ids of its points.
     things
-        Found in it.
+        Found in it, without their points.
+    stored
+        Where the store has the label of each point and the points of the things.
     track_id
         (K,) uint16 track of each, 0 for those that are not trusted.
     class_id
@@ -74,10 +76,33 @@ class SweepThings:
 
     """
 
-    label: np.ndarray
     things: Things
+    stored: int
     track_id: np.ndarray
     class_id: np.ndarray
+
+
+class Store:
+    """
+    What is known of each point, on disk: memory does not grow with the bag.
+
+    Nothing stays of the file, however the process ends.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def put(self, *arrays: np.ndarray) -> int:
+        """Return where the arrays are."""
+        place = self._file.seek(0, os.SEEK_END)
+        for array in arrays:
+            np.save(self._file, array)
+        return place
+
+    def get(self, place: int, count: int) -> list[np.ndarray]:
+        """Return `count` arrays from a place on."""
+        self._file.seek(place)
+        return [np.load(self._file) for _ in range(count)]
 
 
 class Bridge:
@@ -112,6 +137,7 @@ class Bridge:
         teacher: Teacher | None = None,
     ) -> None:
         self._segment, self._config, self._teacher = segment, config, teacher
+        self._store = Store()
         extraction = ExtractionConfig(
             cameras=config.cameras, rectified=config.rectified, fixed_frame=config.fixed_frame,
             odometry=config.odometry)
@@ -132,21 +158,28 @@ class Bridge:
         """Return the tracked things of the drive, by the stamps of the sweeps, ns."""
         survey = dataclasses.replace(self._plan.survey, cameras=())
         blind = Lookout(dataclasses.replace(self._plan, survey=survey))
-        labels, things = {}, {}
+        things, stored = {}, {}
         for frame in watch(blind.frames(self._row.keys())):
             points, stamp = self._points(frame), frame.cloud.stamp
             found = self._segment(points, frame.cloud.intensity)
-            labels[stamp] = found.label.astype(np.uint8)
-            things[stamp] = find_things(points, found, self._config.things)
-        return self._follow(labels, things)
+            whole = find_things(points, found, self._config.things)
+            label = found.label.astype(np.uint8)
+            stored[stamp] = self._store.put(label, whole.index, whole.thing)
+            things[stamp] = dataclasses.replace(
+                whole, index=whole.index[:0], thing=whole.thing[:0])
+        return self._follow(things, stored)
 
     def frames(self, sweeps: dict[int, SweepThings], watch: Watch = iter) -> Iterator[Frame]:
         """Yield the frames that have pictures, these labelled with the things of the sweeps."""
         for frame in watch(Lookout(self._plan).frames(sweeps.keys())):
             sweep, points = sweeps[frame.cloud.stamp], self._points(frame)
+            label, index, thing = self._store.get(sweep.stored, 3)
+            things = dataclasses.replace(sweep.things, index=index, thing=thing)
             seen = self._ask(list(frame.views.values()))
             views = {
-                name: self._label(view, points, sweep, classes)
+                name: self._label(view, label_picture(
+                    view, points, label, things, sweep.track_id, sweep.class_id,
+                    self._config.masks, classes))
                 for (name, view), classes in zip(frame.views.items(), seen, strict=True)
             }
             if views:
@@ -156,7 +189,7 @@ class Bridge:
         return points_at_stamp(frame.cloud, self._trajectory.motion(self._row[frame.cloud.stamp]))
 
     def _follow(
-        self, labels: dict[int, np.ndarray], things: dict[int, Things]
+        self, things: dict[int, Things], stored: dict[int, int]
     ) -> dict[int, SweepThings]:
         """Give the things of sweeps their tracks."""
         rows = [self._row[stamp] for stamp in things]
@@ -166,7 +199,7 @@ class Bridge:
         trusted = tracks.sights >= config.min_sights
         return {
             stamp: SweepThings(
-                labels[stamp], found, np.where(trusted[ids] & found.plausible(), ids, 0),
+                found, stored[stamp], np.where(trusted[ids] & found.plausible(), ids, 0),
                 tracks.class_id[ids])
             for (stamp, found), ids in zip(things.items(), tracks.track_id, strict=True)
         }
@@ -183,12 +216,9 @@ class Bridge:
             for rgb, output in zip(pictures, outputs, strict=True)
         ]
 
-    def _label(
-        self, view: View, points: np.ndarray, sweep: SweepThings, seen: np.ndarray | None
-    ) -> View:
-        label, instance = label_picture(
-            view, points, sweep.label, sweep.things, sweep.track_id, sweep.class_id,
-            self._config.masks, seen)
+    def _label(self, view: View, truth: tuple[np.ndarray, np.ndarray]) -> View:
+        """truth: class and instance of each pixel."""
+        label, instance = truth
         picture = dataclasses.replace(view.picture, label=label, instance=instance)
         size = self._config.width, self._config.height
         return dataclasses.replace(
