@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 import json
 from pathlib import Path
 import sys
@@ -96,7 +97,9 @@ class Students:
             adapt_student(self._options.start, clouds, 1.0, path)
         return path
 
-    def train(self, row: Row, name: str, frames: Sequence[int], everything: bool) -> Path:
+    def train(
+        self, row: Row, name: str, frames: Sequence[int], everything: bool, seed: int
+    ) -> Path:
         """
         Return a student.
 
@@ -110,14 +113,17 @@ class Students:
             Numbers of the single frames that it may learn from.
         everything
             Whether it may learn from drive 0001.
+        seed
+            Of what is drawn at random.
 
         """
-        out = self._out / 'runs' / f'{row.name}, {name}'
+        out = self._out / 'runs' / f'{row.name}, {name}, seed {seed}'
         if (out / 'done').is_file():
             return out / STUDENT
         start = self.adapt(everything)
         if row.averaged:
-            trained = self.train(ROWS['with self-training'], name, frames, everything)
+            trained = self.train(
+                ROWS['with self-training'], name, frames, everything, seed)
             average_students(start, trained, 0.5, out / STUDENT)
             (out / 'done').touch()
             return out / STUDENT
@@ -130,20 +136,22 @@ class Students:
             sweeps = self._guessed(self._lidar_only(), row, 'sweeps', start)
             drives.append(Some(sweeps, range(0, len(sweeps), 2)))
         if row.layers == 'head':
-            config = HeadConfig(steps=self._options.steps)
+            config = HeadConfig(steps=self._options.steps, seed=seed)
             train_head(start, drives, out / STUDENT, config)
         else:
-            self._train_all(row, start, drives, out)
+            self._train_all(row, start, drives, out, seed)
         (out / 'done').touch()
         return out / STUDENT
 
-    def _train_all(self, row: Row, start: Path, drives: list[FrameSource], out: Path) -> None:
+    def _train_all(
+        self, row: Row, start: Path, drives: list[FrameSource], out: Path, seed: int
+    ) -> None:
         found = cached_drives(self._options.simulated, self._out / 'arrays')
         drives = [*drives, *(
             Some(LidarDrive(d, FEATURES), range(0, len(d), 4)) for d in found)]
         distil(drives, [Some(drives[0], range(2))], out, DistillConfig(
             mode=row.mode, fraction=1.0, start=str(start), steps=self._options.steps, rate=1e-3,
-            points=20000, warm_up=20, run=RunConfig(epochs=1, workers=1)), True)
+            points=20000, warm_up=20, run=RunConfig(epochs=1, workers=1, seed=seed)), True)
 
     def _lidar_only(self) -> LidarDrive:
         (cached,) = cached_drives([self._drives.sweeps()], self._out / 'arrays')
@@ -171,39 +179,51 @@ class Some:
         return self._drive.frame(self._chosen[index])
 
 
-def measure(drives: RealDrives, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+Scores = dict[str, list[dict[str, float]]]
+"""Of the runs of each row."""
+Parts = list[tuple[Labeller, set[str]]]
+"""What labels, and the frames that it may be scored on."""
+
+
+def measure(drives: RealDrives, options: argparse.Namespace) -> Scores:
     """Return the scores of each row; those that are in the folder already are not made again."""
     path = options.work / 'scores.json'
-    found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+    found: Scores = json.loads(path.read_text()) if path.is_file() else {}
     judge, students = Judge(drives), Students(drives, options)
     names = [true.name for true in judge.frames['frames']]
     others = {true.name for true in judge.frames['drive_0001']}
     folds = [range(start, len(names) + 1, 2) for start in (0, 1)]  # the last frame has no boxes
 
-    def note(name: str, make: Callable[[], list[tuple[Labeller, set[str]]]]) -> None:
-        if name not in found:
-            found[name] = judge.scores(make())
+    def note(name: str, make: Callable[[int], Parts], seeds: int = 1) -> None:
+        runs = found.setdefault(name, [])
+        for seed in range(len(runs), seeds):
+            runs.append(judge.scores(make(seed)))
             path.write_text(json.dumps(found, indent=1) + '\n')
             print(table(found), flush=True)
+
+    def everywhere(make: Callable[[], Labeller]) -> Callable[[int], Parts]:
+        return lambda _: [(make(), {*names, *others})]
+
+    def trained(row: Row) -> Callable[[int], Parts]:
+        return lambda seed: [
+            (student(students.train(row, f'fold {number}', fold, False, seed)),
+             {*(name for i, name in enumerate(names) if i not in fold),
+              *(others if number == 0 else ())})
+            for number, fold in enumerate(folds)
+        ]
 
     for adapted in (False, True):
         for occlusion in (False, True):
             name = f'teacher{", adapted" * adapted}, painted{", unhidden" * occlusion}'
-            note(name, lambda a=adapted, o=occlusion: [
-                (Painter(drives, a, o), {*names, *others})])
-    note('simulated drives alone', lambda: [(student(options.start), {*names, *others})])
-    note(ADAPTED_ROW, lambda: [(student(students.adapt(False)), {*names, *others})])
+            note(name, everywhere(functools.partial(Painter, drives, adapted, occlusion)))
+    note('simulated drives alone', everywhere(lambda: student(options.start)))
+    note(ADAPTED_ROW, everywhere(lambda: student(students.adapt(False))))
     for row in (ROWS[name] for name in options.rows):
-        note(row.name, lambda r=row: [
-            (student(students.train(r, f'fold {number}', fold, False)),
-             {*(name for i, name in enumerate(names) if i not in fold),
-              *(others if number == 0 else ())})
-            for number, fold in enumerate(folds)
-        ])
+        note(row.name, trained(row), options.seeds)
     if options.final == ADAPTED_ROW:
         students.adapt(True)
     elif options.final:
-        students.train(ROWS[options.final], 'all data', range(len(names) + 1), True)
+        students.train(ROWS[options.final], 'all data', range(len(names) + 1), True, 0)
     return found
 
 
@@ -225,14 +245,21 @@ def student(path: Path) -> Labeller:
     return lambda true: segmenter(true.frame.cloud.points, true.frame.cloud.intensity).label
 
 
-def table(found: dict[str, dict[str, float]]) -> str:
-    """Return table B."""
+def table(found: Scores) -> str:
+    """Return table B: means over the runs of a row, and their standard deviation."""
     kinds = {'boxes.vehicle': 'vehicle', 'boxes.person': 'person', 'street.mean': 'mIoU'}
     keys = [f'{name}.{kind}' for name in EVERY for kind in kinds]
     headers = ('labels by', *(
         f'{name} {kind} [%]' for name in ('frames', '0001') for kind in kinds.values()))
-    return format_table(
-        headers, [(name, *(100 * row[key] for key in keys)) for name, row in found.items()])
+    rows = []
+    for name, runs in found.items():
+        values = 100 * np.array([[run[key] for key in keys] for run in runs])
+        cells = [f'{mean:.1f}' for mean in values.mean(0)]
+        if len(runs) > 1:
+            scatter = values.std(0, ddof=1)
+            cells = [f'{c} +- {off:.1f}' for c, off in zip(cells, scatter, strict=True)]
+        rows.append((name, *cells))
+    return format_table(headers, rows)
 
 
 def named(value: Any) -> Any:
@@ -254,6 +281,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('--start', type=Path,
                         default=ROOT / 'models/point_hdl64e_simulated.safetensors')
     parser.add_argument('--rows', nargs='*', default=list(ROWS)[:5], choices=list(ROWS))
+    parser.add_argument('--seeds', type=int, default=3, help='runs of each row that is trained')
     parser.add_argument('--steps', type=int, default=200)
     parser.add_argument('--final', choices=[ADAPTED_ROW, *ROWS], help='row made of all data')
     options = parser.parse_args(args)
