@@ -11,11 +11,12 @@ import torch
 from torch.nn.functional import avg_pool2d
 from xmodelkd_ros.evaluation.video import TrackEvaluation
 from xmodelkd_ros.inference.tracker import Tracker
-from xmodelkd_ros.inference.video_segmenter import detections
+from xmodelkd_ros.inference.video_segmenter import detections, VideoPreprocessing
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.video_masks import mask_logits, mask_logits_at, PixelOutput, QueryOutput
 from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
 from xmodelkd_ros.records import Picture
+from xmodelkd_ros.training.resizing import resize_picture
 from xmodelkd_ros.training.video.association import association_loss
 from xmodelkd_ros.training.video.augmentation import augment, VideoAugmentationConfig
 from xmodelkd_ros.training.video.clips import ClipDataset, collate, VideoClipConfig
@@ -29,6 +30,7 @@ from xmodelkd_ros.training.video.losses import (
     VideoLossConfig,
     vote_loss,
 )
+from xmodelkd_ros.training.video.module import VideoTrainingConfig, VideoTrainingModule
 from xmodelkd_ros.training.video.paste import paste
 from xmodelkd_ros.training.video.samples import MaskSamples, sample_masks
 from xmodelkd_ros.training.video.targets import heat_targets, make_targets, stack_targets
@@ -324,6 +326,29 @@ def test_clips_show_rare_classes_as_often_as_common_ones():
     pasting = dataclasses.replace(config, balance=0.0, paste=1.0)
     targets = [ClipDataset([drive], 0, pasting)[k][1][0] for k in range(50)]
     assert sum(len(set(t.identity.tolist()) - {1, 2, 3, 4, 9}) for t in targets) > 40
+
+
+def test_clips_show_things_as_large_as_the_network_will_see_them():
+    small = scene((1, CAR, 20, 8, 52, 24), (2, PERSON, 70, 10, 80, 40), size=(64, 128))
+    large = resize_picture(small, 256, 128)
+    config = VideoClipConfig(64, 32, 0, 16)
+    for k in range(20):
+        rgb, targets = ClipDataset([Drive(small)], 0, config, size=(256, 128))[k]
+        wanted, truth = ClipDataset([Drive(large)], 0, config)[k]
+        assert np.array_equal(rgb, wanted)
+        assert torch.equal(targets[0].mask, truth[0].mask)
+
+
+def test_validation_looks_at_pictures_as_the_predictor_does():
+    network = VideoNetworkConfig(
+        widths=(32, 32, 32, 32), blocks=(1, 1, 1, 1), fine=16, coarse=32, queries=8)
+    module = VideoTrainingModule(VideoTrainingConfig(network, VideoPreprocessing(192, 64)))
+    seen = []
+    module.average.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    picture = scene((1, CAR, 20, 8, 52, 24), size=(128, 256))
+    module.on_validation_epoch_start()
+    module.eval().validation_step([('drive', picture)], 0)
+    assert seen == [(1, 3, 64, 192)]
 
 
 def moving_clip():

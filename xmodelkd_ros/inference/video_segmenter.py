@@ -31,6 +31,11 @@ class VideoPreprocessing:
         0.1, 'Queries below this score are not given out.', low=0.0, high=1.0
     )
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the input, px."""
+        return self.width, self.height
+
 
 class VideoSegmenter:
     """
@@ -97,7 +102,7 @@ class VideoSegmenter:
     def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
         shape = self._preprocessing
-        batch = np.stack([resize(image, shape.width, shape.height) for image in images])
+        batch = np.stack([resize(image, *shape.size) for image in images])
         normalised = (upload(batch, self.device) - self._mean) / self._deviation  # B x H x W x 3
         return normalised.to(self._dtype).permute(0, 3, 1, 2)
 

@@ -58,7 +58,9 @@ def train_ookd(
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     learned += _guessed(config, cache)
-    clips = LongClipDataset(learned, config.run.seed, config.clips, config.network.mask_stride)
+    clips = LongClipDataset(
+        learned, config.run.seed, config.clips, config.network.mask_stride,
+        config.preprocessing.size)
     module = OokdTrainingModule(config)
     pictures = picture_loader(checked, config.validate_every, config.run)
     return train_module(module, clips, pictures, out / CHECKPOINT, len(learned), resume)

@@ -28,7 +28,7 @@ class LongClipDataset(ClipDataset):
 
     Parameters
     ----------
-    drives, seed, mask_stride
+    drives, seed, mask_stride, size
         As for `ClipDataset`.
     config
         How they are drawn.
@@ -41,8 +41,9 @@ class LongClipDataset(ClipDataset):
         seed: int,
         config: LongClipConfig,
         mask_stride: int = 2,
+        size: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__(drives, seed, config, mask_stride)
+        super().__init__(drives, seed, config, mask_stride, size)
         self._count = config.frames
 
     def _clip(self, place: Place, count: int, random: np.random.Generator) -> list[Picture]:

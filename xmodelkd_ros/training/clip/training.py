@@ -51,7 +51,8 @@ def train_clip(
     seed_everything(config.run.seed)
     learned, checked = cached_drives(drives, cache), cached_drives(validation, cache)
     clips = LongClipDataset(
-        learned, config.run.seed, config.clips, config.network.mask_stride)
+        learned, config.run.seed, config.clips, config.network.mask_stride,
+        config.preprocessing.size)
     module = ClipTrainingModule(config)
     whole = drive_loader(checked, config.run)
     return train_module(module, clips, whole, out / CHECKPOINT, len(learned), resume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import itertools
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from .augmentation import augment, VideoAugmentationConfig
 from .paste import has_truth, paste, truth
 from .targets import InstanceTargets, make_targets, stack_targets
 from ..cache import CachedDrive
+from ..resizing import resize_picture
 from ...config import setting
 from ...errors import BagError
 from ...labels import THING_CLASSES
@@ -87,6 +89,9 @@ class ClipDataset(Dataset[Sample]):
         How they are drawn.
     mask_stride
         Pixels per cell of the masks to learn.
+    size
+        Width and height that pictures are brought to first, as the network will see them, px;
+        None leaves them as they are.
 
     Raises
     ------
@@ -103,10 +108,11 @@ class ClipDataset(Dataset[Sample]):
         seed: int,
         config: VideoClipConfig,
         mask_stride: int = 2,
+        size: tuple[int, int] | None = None,
     ) -> None:
         self._drives, self._seed, self._config = list(drives), seed, config
-        self._mask_stride = mask_stride
-        self._places, self._instances = _survey(self._drives, config.min_area)
+        self._mask_stride, self._size = mask_stride, size
+        self._places, self._instances = self._survey()
         if not len(self._instances):
             names = ', '.join(drive.folder.name for drive in self._drives)
             raise BagError(f'{names}: no picture has a true instance to learn from')
@@ -140,7 +146,7 @@ class ClipDataset(Dataset[Sample]):
         drive, camera, frame = self._drives[place[0]], *place[1:]
         gap = int(random.integers(self._config.max_gap + 1)) * random.choice((-1, 1))
         wanted = np.clip(frame + gap * np.arange(count), 0, len(drive) - 1)
-        pictures = [drive.picture(int(k), camera) for k in wanted]
+        pictures = [self._picture(drive, int(k), camera) for k in wanted]
         return [picture for picture in pictures if picture is not None]
 
     def _pasted(
@@ -154,6 +160,26 @@ class ClipDataset(Dataset[Sample]):
             return clip, focus
         column = int(random.integers(clip[0].rgb.shape[1]))
         return paste(clip, donor, int(identity), column - int(x)), (float(column), float(y))
+
+    def _picture(self, drive: CachedDrive, frame: int, camera: str) -> Picture | None:
+        picture = drive.picture(frame, camera)
+        return resize_picture(picture, *self._size) if picture and self._size else picture
+
+    def _survey(self) -> tuple[list[Place], np.ndarray]:
+        """Return P pictures with truth; (I, 5) place, channel, x, y, id of their instances."""
+        places: list[Place] = []
+        instances = [np.zeros((0, 5), np.int64)]
+        for number, drive in enumerate(self._drives):
+            for place in itertools.product((number,), drive.cameras, range(len(drive))):
+                picture = self._picture(drive, place[2], place[1])
+                if picture is None or not has_truth(picture):
+                    continue
+                found = _targets(picture, self._config.min_area, STRIDE)
+                channel, identity = found.channel.numpy(), found.identity.numpy()
+                row, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T
+                instances.append(np.stack([row, channel, *at, identity], 1))
+                places.append(place)
+        return places, np.concatenate(instances)
 
 
 def collate(samples: Sequence[Sample]) -> ClipBatch:
@@ -169,22 +195,3 @@ def collate(samples: Sequence[Sample]) -> ClipBatch:
 
 def _targets(picture: Picture, min_area: int, mask_stride: int = 2) -> InstanceTargets:
     return make_targets(*truth(picture), THING_CLASSES, min_area, mask_stride=mask_stride)
-
-
-def _survey(
-    drives: Sequence[CachedDrive], min_area: int
-) -> tuple[list[Place], np.ndarray]:
-    """Return drive, camera, frame of P pictures; (I, 5) place, channel, x, y, id of instances."""
-    places: list[Place] = []
-    instances = [np.zeros((0, 5), np.int64)]
-    for number, drive in enumerate(drives):
-        for camera in drive.cameras:
-            for frame in range(len(drive)):
-                picture = drive.picture(frame, camera)
-                if picture is not None and has_truth(picture):
-                    found = _targets(picture, min_area, STRIDE)
-                    channel, identity = found.channel.numpy(), found.identity.numpy()
-                    place, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T
-                    instances.append(np.stack([place, channel, *at, identity], 1))
-                    places.append((number, camera, frame))
-    return places, np.concatenate(instances)

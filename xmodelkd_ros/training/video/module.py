@@ -20,7 +20,7 @@ from ..trainer import cosine_schedule, log_losses, progress, seed_step
 from ...config import setting, to_mapping
 from ...evaluation.video import TrackEvaluation
 from ...inference.tracker import Tracker
-from ...inference.video_segmenter import detections, VideoPreprocessing
+from ...inference.video_segmenter import detections, resize, VideoPreprocessing
 from ...labels import ALL_CLASSES, THING_CLASSES
 from ...networks.checkpoint import (
     Checkpoint,
@@ -161,7 +161,8 @@ class VideoTrainingModule(lightning.LightningModule):
     def validation_step(self, batch: list[tuple[str, Picture]], index: int) -> None:
         """Track the instances of pictures, which come in the order of each drive."""
         for video, picture in batch:
-            image = torch.from_numpy(picture.rgb).permute(2, 0, 1)[None].to(self.device)
+            rgb = resize(picture.rgb, *self.config.preprocessing.size)
+            image = torch.from_numpy(rgb).permute(2, 0, 1)[None].to(self.device)
             queries, pixels = self.average(self._normalise(image))
             found = detections(
                 queries,
