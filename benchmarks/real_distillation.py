@@ -224,7 +224,8 @@ def measure(drives: RealDrives, options: argparse.Namespace) -> Scores:
         students.adapt(True)
     elif options.final:
         students.train(ROWS[options.final], 'all data', range(len(names) + 1), True, 0)
-    return found
+    rows = [*(name for name in found if name not in ROWS), *(n for n in ROWS if n in found)]
+    return {name: found[name] for name in rows}
 
 
 class Painter:

@@ -63,6 +63,9 @@ WHOLE = {'width': 640, 'height': 192, 'augmentation': {'zoom': 1.2, 'shrink': 1.
 """A teacher learns from whole pictures: in cut-outs there is little to be mistaken for."""
 
 
+INPUT = {'width': 640, 'height': 192}
+"""Of all networks here: what the simulated cameras have, not the larger one of shipped ones."""
+
 STREETS = {'train': 3000, 'unlabelled': 4000}
 """First seeds of the drives to learn from."""
 
@@ -115,7 +118,7 @@ def training(config: TableConfig, seed: int, steps: int) -> dict[str, Any]:
     """Return what all trainings have in common, as plain values."""
     shape = load_checkpoint(SHIPPED, 'video')
     return {
-        'network': dict(shape.network), 'preprocessing': dict(shape.preprocessing),
+        'network': dict(shape.network), 'preprocessing': dict(shape.preprocessing) | INPUT,
         'clips': {'width': config.width, 'height': config.height, 'paste': 0.0,
                   'augmentation': {'zoom': 1.5, 'shrink': 1.2}},
         'losses': LOSSES, 'run': {'epochs': 1, 'workers': 0, 'seed': seed}, 'steps': steps,

@@ -23,8 +23,8 @@ from ..records import Detections
 class VideoPreprocessing:
     """What turns an image into the network's input; part of a checkpoint."""
 
-    width: int = setting(640, 'Width of the input.', unit='px', low=32, high=4096)
-    height: int = setting(192, 'Height of the input.', unit='px', low=32, high=4096)
+    width: int = setting(832, 'Width of the input.', unit='px', low=32, high=4096)
+    height: int = setting(256, 'Height of the input.', unit='px', low=32, high=4096)
     mean: tuple[float, ...] = setting((110.0, 110.0, 110.0), 'Mean of R, G and B.')
     deviation: tuple[float, ...] = setting((60.0, 60.0, 60.0), 'Deviation of R, G and B.')
     score_floor: float = setting(

@@ -39,7 +39,7 @@ from ..labels import TRUE_POINTS
 from ..records import Cloud, Frame, Picture
 
 FORMAT = 1
-VIDEO_SIDE = 640
+VIDEO_SIDE = 832
 """Longer side of the pictures of a data set of videos, pixels."""
 
 _INDEX = 'drive.json'

@@ -30,6 +30,7 @@ from ..extraction.survey import survey_bag
 from ..teachers.teacher import Teacher
 from ...config import setting
 from ...errors import CalibrationError
+from ...inference.video_segmenter import VideoPreprocessing
 from ...labels import ALL_CLASSES
 from ...records import Frame, PointLabels, points_at_stamp, View
 from ...training.cache import CachedDrive, write_drive
@@ -51,8 +52,10 @@ class BridgeConfig:
     odometry: str = setting(
         'auto', 'where poses are from; auto is TF, or kiss-icp where TF has none',
         choices=('auto', 'tf', 'kiss-icp'))
-    width: int = setting(640, 'width of the pictures made', unit='px', low=32, high=8192)
-    height: int = setting(192, 'height of the pictures made', unit='px', low=32, high=8192)
+    width: int = setting(
+        VideoPreprocessing.width, 'width of the pictures made', unit='px', low=32, high=8192)
+    height: int = setting(
+        VideoPreprocessing.height, 'height of the pictures made', unit='px', low=32, high=8192)
     things: ThingConfig = setting(ThingConfig(), 'how labelled points become things')
     tracks: ThingTrackConfig = setting(ThingTrackConfig(), 'how things are followed')
     masks: ThingMaskConfig = setting(ThingMaskConfig(), 'how points become masks')

@@ -26,8 +26,8 @@ from ...records import Picture
 class VideoClipConfig:
     """How clips are drawn from drives."""
 
-    width: int = setting(320, 'width of training pictures', unit='px', low=64, high=4096)
-    height: int = setting(128, 'height of training pictures', unit='px', low=64, high=4096)
+    width: int = setting(416, 'width of training pictures', unit='px', low=64, high=4096)
+    height: int = setting(160, 'height of training pictures', unit='px', low=64, high=4096)
     max_gap: int = setting(4, 'most frames between the two of a clip', low=0, high=1000)
     min_area: int = setting(
         64, 'instances of fewer visible pixels are ignored', unit='px', low=1)

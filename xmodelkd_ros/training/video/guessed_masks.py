@@ -12,6 +12,7 @@ from ...config import setting
 from ...inference.instance_masks import paint_instances
 from ...inference.tracker import Tracker, TrackerConfig
 from ...inference.video_models import VideoModel
+from ...inference.video_segmenter import VideoPreprocessing
 from ...records import Detections, Frame, Picture, Tracks, View
 
 
@@ -21,8 +22,10 @@ class GuessedMasksConfig:
 
     cameras: tuple[str, ...] = setting((), 'names of the cameras, none for all')
     rectified: tuple[str, ...] = setting((), 'names of the cameras whose images are rectified')
-    width: int = setting(640, 'width of the pictures made', unit='px', low=32, high=8192)
-    height: int = setting(192, 'height of the pictures made', unit='px', low=32, high=8192)
+    width: int = setting(
+        VideoPreprocessing.width, 'width of the pictures made', unit='px', low=32, high=8192)
+    height: int = setting(
+        VideoPreprocessing.height, 'height of the pictures made', unit='px', low=32, high=8192)
     tracker: TrackerConfig = setting(TrackerConfig(), 'how detections become tracks')
 
 
