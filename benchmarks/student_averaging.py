@@ -10,7 +10,9 @@ from xmodelkd_ros.errors import CheckpointError
 from xmodelkd_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 
 
-def average_students(first: Path, second: Path, share: float, out: Path) -> Path:
+def average_students(
+    first: Path, second: Path, share: float, out: Path, kind: str = 'point'
+) -> Path:
     """
     Write a student between two of one network, as between a start and what came of it.
 
@@ -20,11 +22,13 @@ def average_students(first: Path, second: Path, share: float, out: Path) -> Path
     Parameters
     ----------
     first, second
-        Checkpoints of kind 'point', which differ in their weights alone.
+        Checkpoints of this kind, which differ in their weights alone.
     share
         Of the second, 0..1.
     out
         Where to write it.
+    kind
+        Of network.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def average_students(first: Path, second: Path, share: float, out: Path) -> Path
         If a checkpoint cannot be used.
 
     """
-    old, new = load_checkpoint(first, 'point'), load_checkpoint(second, 'point')
+    old, new = load_checkpoint(first, kind), load_checkpoint(second, kind)
     if {n: t.shape for n, t in old.state.items()} != {n: t.shape for n, t in new.state.items()}:
         raise CheckpointError(f'{second}: its network is not that of {first}')
     state = {
