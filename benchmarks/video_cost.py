@@ -28,12 +28,15 @@ from xmodelkd_ros.cli.command import command
 from xmodelkd_ros.config import setting, to_mapping
 from xmodelkd_ros.evaluation.tables import format_table
 from xmodelkd_ros.inference.tracker import Tracker
-from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
+from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing, VideoSegmenter
 from xmodelkd_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from xmodelkd_ros.simulation.drive import Drive, SimulationConfig
 
 ROOT = Path(__file__).parents[1]
-SIZES = (((640, 192), (640, 192)), ((1242, 375), (640, 192)), ((1242, 375), (1248, 384)))
+SHIPPED = VideoPreprocessing().size
+SIZES = (
+    ((640, 192), (640, 192)), ((640, 192), SHIPPED), ((1242, 375), SHIPPED),
+    ((1242, 375), (1248, 384)))
 """Of the pictures, and of what the network sees of them."""
 PERIOD = 100_000_000
 """From picture to picture, ns."""
