@@ -103,7 +103,8 @@ def build_key(source: Path) -> str:
         files = [path for folder in LISTED_FOLDERS for path in (ROOT / folder).glob('*')]
         files += ROOT.glob('xmodelkd_ros/*/')
     else:
-        files = [path for path in source.rglob('*') if path.is_file() and is_source(path)]
+        files = [path for path in source.rglob('*') if path.is_file()]
+    files = list(filter(is_source, files))
     if (source / 'CMakeLists.txt').exists():
         return content(files)
     described = [source / name for name in ('package.xml', 'setup.py', 'setup.cfg')]

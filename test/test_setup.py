@@ -239,6 +239,22 @@ def test_interfaces_are_rebuilt_on_content_and_linked_python_on_names(
     assert keys()[1] != before[1]
 
 
+def test_what_python_leaves_beside_sources_builds_nothing_anew(
+    setup_environment, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(setup_environment, 'ROOT', tmp_path)
+    (tmp_path / 'package.xml').write_text('<package/>')
+    for folder in ('launch', 'xmodelkd_ros'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'launch' / 'a.launch.py').touch()
+    before = setup_environment.build_key(tmp_path)
+    for folder in ('launch', 'xmodelkd_ros'):
+        (tmp_path / folder / '__pycache__').mkdir()
+    assert setup_environment.build_key(tmp_path) == before
+    (tmp_path / 'launch' / 'b.launch.py').touch()
+    assert setup_environment.build_key(tmp_path) != before
+
+
 def test_cmake_files_of_the_wheels_are_pointed_here(setup_environment, monkeypatch, tmp_path):
     file = tmp_path / 'share' / 'package' / 'cmake' / 'export.cmake'
     file.parent.mkdir(parents=True)
