@@ -59,12 +59,11 @@ LOSSES = {
     'dice': 4.0, 'semantic': 0.3, 'association': 0.25, 'heat': 0.5, 'vote': 0.5}
 """Weights with which the shipped network was trained, too."""
 
-WHOLE = {'width': 640, 'height': 192, 'augmentation': {'zoom': 1.2, 'shrink': 1.1}}
-"""A teacher learns from whole pictures: in cut-outs there is little to be mistaken for."""
-
-
 INPUT = {'width': 640, 'height': 192}
 """Of all networks here: what the simulated cameras have, not the larger one of shipped ones."""
+
+WHOLE = INPUT | {'augmentation': {'zoom': 1.2, 'shrink': 1.1}}
+"""A teacher learns from whole pictures: in cut-outs there is little to be mistaken for."""
 
 STREETS = {'train': 3000, 'unlabelled': 4000}
 """First seeds of the drives to learn from."""

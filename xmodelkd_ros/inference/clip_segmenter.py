@@ -108,7 +108,7 @@ class ClipSegmenter:
 
     def _look(self, stamp: int, image: np.ndarray) -> _Look:
         shape = self._preprocessing
-        batch = resize(image, shape.width, shape.height)[None]
+        batch = resize(image, *shape.size)[None]
         mean, deviation = (
             torch.tensor(v, device=self._device) for v in (shape.mean, shape.deviation))
         normalised = ((upload(batch, self._device) - mean) / deviation).permute(0, 3, 1, 2)

@@ -6,6 +6,7 @@ import dataclasses
 
 import cv2
 
+from ..inference.video_segmenter import resize
 from ..records import Picture
 
 
@@ -14,11 +15,9 @@ def resize_picture(picture: Picture, width: int, height: int) -> Picture:
     if picture.rgb.shape[:2] == (height, width):
         return picture
     size = width, height
-    shrinks = picture.rgb.shape[1] > width or picture.rgb.shape[0] > height
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     label, instance = (
         None if ids is None else cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)
         for ids in (picture.label, picture.instance)
     )
-    rgb = cv2.resize(picture.rgb, size, interpolation=way)
+    rgb = resize(picture.rgb, width, height)  # as the predictor does
     return dataclasses.replace(picture, rgb=rgb, label=label, instance=instance)

@@ -72,5 +72,5 @@ def _guessed(config: OokdTrainingConfig, cache: Path) -> list[CachedDrive]:
         return []
     filtered = config.queries if config.mode == 'qfa' else QueryFilterConfig(
         min_score=0, min_agreement=0)
-    drives, size = cached_drives(config.unlabelled, cache), config.preprocessing
-    return guess_drives(drives, config.teacher, filtered, (size.width, size.height), cache)
+    drives = cached_drives(config.unlabelled, cache)
+    return guess_drives(drives, config.teacher, filtered, config.preprocessing.size, cache)

@@ -170,15 +170,15 @@ class ClipDataset(Dataset[Sample]):
         places: list[Place] = []
         instances = [np.zeros((0, 5), np.int64)]
         for number, drive in enumerate(self._drives):
-            for place in itertools.product((number,), drive.cameras, range(len(drive))):
-                picture = self._picture(drive, place[2], place[1])
+            for camera, frame in itertools.product(drive.cameras, range(len(drive))):
+                picture = self._picture(drive, frame, camera)
                 if picture is None or not has_truth(picture):
                     continue
                 found = _targets(picture, self._config.min_area, STRIDE)
                 channel, identity = found.channel.numpy(), found.identity.numpy()
-                row, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T
-                instances.append(np.stack([row, channel, *at, identity], 1))
-                places.append(place)
+                place, at = np.full_like(channel, len(places)), STRIDE * found.peak.numpy().T
+                instances.append(np.stack([place, channel, *at, identity], 1))
+                places.append((number, camera, frame))
         return places, np.concatenate(instances)
 
 
