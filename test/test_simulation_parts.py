@@ -225,6 +225,13 @@ def test_traffic_moves_steadily_and_gives_way(network):
     assert (gone[-1, free] > 2).mean() > 0.8
 
 
+def test_every_actor_keeps_a_route_where_streets_are_short_and_full(network):
+    for seed in range(12):
+        actors = make_actors(network, 150, 3.0, np.random.default_rng(seed))
+        assert min(len(a.route) for a in actors) >= 2
+        assert np.isfinite(Movers.of(actors).limits).all()
+
+
 def test_a_car_stops_behind_a_standing_one_and_is_told_apart_when_it_does_not(network):
     actors = make_actors(network, 150, 0.0, np.random.default_rng(2)) * 2
     movers = Movers.of(actors)

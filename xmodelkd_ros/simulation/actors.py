@@ -79,6 +79,7 @@ def _spread(actors: list[Actor]) -> list[Actor]:
             clear = np.array([a.half_length for a in placed]) + actor.half_length + 3
             apart = np.linalg.norm(actor.route[:400, None, :2] - others, axis=2)
             start = int(np.argmax((apart > clear).all(axis=1)))
+            start = min(start, len(actor.route) - 2)  # a route has a direction: two samples
             actor = dataclasses.replace(actor, route=actor.route[start:])
         placed.append(actor)
     return placed
