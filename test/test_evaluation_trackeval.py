@@ -7,7 +7,7 @@ import pytest
 from test_evaluation_video import CLASSES, evaluate, random_video
 from test_networks_video import write
 import torch
-from xmodelkd_ros.evaluation.video import TrackEvaluation
+from xmodelkd_ros.evaluation.video import TrackEvaluation, TrackScoreConfig
 from xmodelkd_ros.inference.tracker import Tracker, TrackerConfig
 from xmodelkd_ros.inference.video_segmenter import VideoSegmenter
 from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
@@ -141,7 +141,8 @@ def test_scores_of_a_network_with_its_tracker_agree(tmp_path):
     random = np.random.default_rng(0)
     believing = TrackerConfig(
         low_score=0.0, birth_score=0.0, confirm_hits=1, min_visible=0.0, min_affinity=0.1)
-    videos, evaluation = [], TrackEvaluation(classes=CLASSES)
+    every = TrackScoreConfig(min_pixels=0)  # how large a random network's masks are is chance
+    videos, evaluation = [], TrackEvaluation(every, CLASSES)
     for name in 'ab':
         scene = random.integers(0, 256, (64, 96, 3), np.uint8)
         runs = []
