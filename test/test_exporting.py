@@ -17,6 +17,7 @@ from xmodelkd_ros.distillation.student.students import load_student
 from xmodelkd_ros.errors import CacheError, ConfigurationError, MissingDependencyError
 from xmodelkd_ros.labels import POINT_CLASSES
 from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
+from xmodelkd_ros.networks.convolution import fuse
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
 from xmodelkd_ros.training.point.training import range_view
 
@@ -51,7 +52,7 @@ def test_onnx_says_what_the_network_says(student, tmp_path):
 
 def test_a_wrong_program_is_noticed(student):
     loaded, view, _ = load_student(student)
-    network = loaded.network.fuse()
+    network = fuse(loaded.network)
 
     def wrong(image, cell, features):
         return network(image, cell, features).roll(1, 0)

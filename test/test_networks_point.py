@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from xmodelkd_ros.networks.activation import rectify
+from xmodelkd_ros.networks.convolution import fuse
 from xmodelkd_ros.networks.point_neighbours import COLUMN_REACH, nearest_shown, ROW_REACH
 from xmodelkd_ros.networks.point_network import PointNetwork, PointNetworkConfig
 from xmodelkd_ros.networks.point_projection import (
@@ -173,7 +174,7 @@ def test_fusing_batch_norms_changes_nothing():
         network(*inputs)
     network.eval()
     before = network(*inputs)
-    torch.testing.assert_close(network.fuse()(*inputs), before, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fuse(network)(*inputs), before, atol=1e-4, rtol=1e-4)
 
 
 def test_every_parameter_learns():
@@ -198,7 +199,7 @@ def test_shapes_are_right_without_data():
 
 def test_the_graph_is_whole_for_the_compiler():
     points, _ = random_points(300)
-    projection, network = RangeProjection(VIEW), PointNetwork(SMALL, 15).eval().fuse()
+    projection, network = RangeProjection(VIEW), fuse(PointNetwork(SMALL, 15))
     view = projection(points)
     compiled = torch.compile(network, backend='eager', fullgraph=True, dynamic=True)
     inputs = view.image[None], view.cell, view.features

@@ -11,6 +11,7 @@ from xmodelkd_ros.errors import CheckpointError, DeviceError
 from xmodelkd_ros.inference.video_segmenter import VideoPreprocessing, VideoSegmenter
 from xmodelkd_ros.labels import THING_CLASSES
 from xmodelkd_ros.networks.checkpoint import Checkpoint, save_checkpoint
+from xmodelkd_ros.networks.convolution import fuse
 from xmodelkd_ros.networks.video_decoder import position_encoding
 from xmodelkd_ros.networks.video_masks import mask_logits, PixelOutput, QueryOutput
 from xmodelkd_ros.networks.video_network import VideoNetwork, VideoNetworkConfig
@@ -66,7 +67,7 @@ def test_further_queries_do_not_change_the_others(network, images):
 def test_folding_the_norms_changes_nothing(network, images):
     folded = VideoNetwork(SMALL)
     folded.load_state_dict(network.state_dict())
-    folded.fuse()
+    fuse(folded)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     for first, second in zip(network(images), folded(images), strict=True):
         for name, value in first._asdict().items():

@@ -20,6 +20,9 @@ KINDS = {
 }
 """`evaluate_<kind>` of `<folder>.evaluation` returns a table."""
 
+PRECISE = ('point', 'video')
+"""Kinds whose convolutions may be done in integers."""
+
 TRACKED = ('video', 'clip')
 """Kinds whose scores are of tracks; what counts can be said."""
 
@@ -35,6 +38,9 @@ def main(args: Sequence[str] | None = None) -> int:
         model = '<kind>:<weights>' if kind == 'teacher' else 'checkpoint'
         own.add_argument('--model', required=True, type=Path, help=model)
         own.add_argument('--device', default='auto', help='cpu, cuda, cuda:<n> or auto')
+        if kind in PRECISE:
+            own.add_argument('--precision', default='auto', help='auto (the default) for 8-bit '
+                             'integers where the CPU has instructions for them, or float')
         own.add_argument('--cache', type=Path, default=Path('.cache/drives'),
                          help='folder for arrays (default: %(default)s)')
         if kind in TRACKED:
@@ -44,7 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f'..{folder}.evaluation', __package__)
     evaluate = getattr(module, f'evaluate_{options.kind}')
     counted = [config_from_options(options, TrackScoreConfig)] if options.kind in TRACKED else []
-    print(evaluate(options.bags, options.model, options.device, options.cache, *counted))
+    said = {'precision': options.precision} if options.kind in PRECISE else {}
+    print(evaluate(options.bags, options.model, options.device, options.cache, *counted, **said))
     return 0
 
 

@@ -24,6 +24,7 @@ from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig
 from ..networks.clip_output import FrameTokens
+from ..networks.convolution import fuse
 from ..networks.video_masks import PixelOutput, QueryOutput
 from ..records import Detections, Tracks
 
@@ -166,7 +167,7 @@ def load_clip_segmenter(
     network = ClipNetwork(load_config(ClipNetworkConfig, checkpoint.network, path))
     load_weights(network, checkpoint, path)
     preprocessing = load_config(VideoPreprocessing, checkpoint.preprocessing, path)
-    network.frame.fuse()
+    fuse(network.frame)
     network = network.eval().to(where)
     network.frame.to(compute_dtype(where))
     network.frame.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 
 import numpy as np
@@ -9,6 +10,11 @@ import torch
 from torch import Tensor
 
 from ..errors import DeviceError
+from ..networks.convolution import fuse, N
+from ..networks.integers import can_multiply_integers, to_integers
+
+PRECISIONS = ('auto', 'float')
+"""Of convolutions: 8-bit integers on CPUs that have instructions for it, or floats everywhere."""
 
 
 def select_device(name: str) -> torch.device:
@@ -46,6 +52,43 @@ def compute_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     supported = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return torch.bfloat16 if supported() else torch.float32
+
+
+def place_network(
+    network: N, run: Callable[[], object], device: torch.device, precision: str
+) -> N:
+    """
+    Make a network ready for inference on a device.
+
+    Parameters
+    ----------
+    network
+        Float32, on the CPU. It is changed.
+    run
+        Runs it on random numbers that reach 1 / `MARGIN` of the range of its input.
+    device
+        Where it is to be.
+    precision
+        One of `PRECISIONS`.
+
+    Returns
+    -------
+    nn.Module
+        The network: fused, in `compute_dtype`, channels last.
+
+    Raises
+    ------
+    DeviceError
+        If it is another.
+
+    """
+    if precision not in PRECISIONS:
+        raise DeviceError(f'precision = {precision!r} is unknown: {" or ".join(PRECISIONS)}')
+    dtype = compute_dtype(device)
+    if device.type == 'cpu' and precision == 'auto' and can_multiply_integers():
+        to_integers(network, run, dtype)
+    fuse(network).to(device, dtype)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

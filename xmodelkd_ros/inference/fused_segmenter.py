@@ -37,6 +37,8 @@ class FusedSegmenter(PointSegmenter):
         Of kind 'fused', with the image networks in it.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+    precision
+        Of the LiDAR's part, as a `PointSegmenter` takes it.
 
     Raises
     ------
@@ -77,7 +79,7 @@ class FusedSegmenter(PointSegmenter):
 
 
 def load_point_segmenter(
-    checkpoint: str | os.PathLike[str], device: str = 'cpu'
+    checkpoint: str | os.PathLike[str], device: str = 'cpu', precision: str = 'auto'
 ) -> PointSegmenter:
     """
     Load a checkpoint of kind 'point', or one of kind 'fused', which sees the pictures too.
@@ -91,8 +93,8 @@ def load_point_segmenter(
 
     """
     if checkpoint_kind(checkpoint) == 'fused':
-        return FusedSegmenter(checkpoint, device)
-    return PointSegmenter(checkpoint, device)
+        return FusedSegmenter(checkpoint, device, precision)
+    return PointSegmenter(checkpoint, device, precision)
 
 
 def _fusion(whole: Checkpoint, path: str | os.PathLike[str]) -> FusionEncoder:

@@ -9,12 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .devices import compute_dtype, download, select_device, upload
+from .devices import download, place_network, select_device, upload
 from ..labels import SemanticClass
 from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config
+from ..networks.integers import MARGIN
 from ..networks.point_neighbours import nearest_shown
 from ..networks.point_network import open_point_network
-from ..networks.point_projection import RangeProjection, RangeView, RangeViewConfig
+from ..networks.point_projection import (
+    IMAGE_CHANNELS,
+    IMAGE_RANGE,
+    RangeProjection,
+    RangeView,
+    RangeViewConfig,
+)
 from ..records import PointLabels
 
 FARTHEST = 1e4
@@ -33,6 +40,8 @@ class PointSegmenter:
         A file written by `networks.checkpoint.save_checkpoint`, kind 'point'.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+    precision
+        'auto' for 8-bit integers where the CPU has instructions for them, or 'float'.
 
     Raises
     ------
@@ -45,8 +54,11 @@ class PointSegmenter:
 
     KIND = 'point'
 
-    def __init__(self, checkpoint: str | os.PathLike[str], device: str = 'cpu') -> None:
+    def __init__(
+        self, checkpoint: str | os.PathLike[str], device: str = 'cpu', precision: str = 'auto'
+    ) -> None:
         self.device = select_device(device)
+        self._precision = precision
         loaded = load_checkpoint(checkpoint, self.KIND)
         self.sha256 = loaded.sha256
         self._build(loaded, checkpoint)
@@ -54,12 +66,19 @@ class PointSegmenter:
     def _build(self, loaded: Checkpoint, path: str | os.PathLike[str]) -> None:
         self.classes: tuple[SemanticClass, ...] = loaded.classes
         view = load_config(RangeViewConfig, loaded.preprocessing, path)
-        network = open_point_network(loaded, path)
-        self.network = network.fuse().to(self.device, compute_dtype(self.device))
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projection = RangeProjection(view).to(self.device)
+        network = open_point_network(loaded, path)
+        self.network = place_network(
+            network, lambda: network.cells(self._example()), self.device, self._precision)
         ids = [[float(row.id)] for row in self.classes]
         self._ids = torch.tensor(ids, device=self.device)  # C x 1
+
+    def _example(self) -> Tensor:
+        """Return 1 x C x H x W random numbers, 1 / `MARGIN` of what range views are."""
+        size = 1, IMAGE_CHANNELS, self.projection.rows, self.projection.width
+        view = torch.rand(size, generator=torch.Generator().manual_seed(0))
+        low, high = IMAGE_RANGE
+        return (view * (high - low) + low) / MARGIN
 
     def __call__(self, points: np.ndarray, intensity: np.ndarray | None = None) -> PointLabels:
         """

@@ -12,7 +12,9 @@ VideoModel = VideoSegmenter | Mask2FormerSegmenter
 PREFIX = 'transformers:'
 
 
-def load_video_segmenter(model: str | os.PathLike[str], device: str = 'cpu') -> VideoModel:
+def load_video_segmenter(
+    model: str | os.PathLike[str], device: str = 'cpu', precision: str = 'auto'
+) -> VideoModel:
     """
     Load a video segmenter.
 
@@ -23,6 +25,8 @@ def load_video_segmenter(model: str | os.PathLike[str], device: str = 'cpu') -> 
         Mask2Former, or `transformers:<name>` of one in its local cache.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+    precision
+        As a `VideoSegmenter` takes it; a Mask2Former has floats alone.
 
     Raises
     ------
@@ -37,4 +41,4 @@ def load_video_segmenter(model: str | os.PathLike[str], device: str = 'cpu') -> 
     text = os.fspath(model)
     if text.startswith(PREFIX) or Path(text).is_dir():
         return Mask2FormerSegmenter(text.removeprefix(PREFIX), device)
-    return VideoSegmenter(text, device)
+    return VideoSegmenter(text, device, precision)

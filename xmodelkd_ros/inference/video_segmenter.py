@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import torch
 
-from .devices import compute_dtype, download, select_device, upload
+from .devices import compute_dtype, download, place_network, select_device, upload
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
+from ..networks.integers import Grid, IntegerEntry, MARGIN
 from ..networks.video_masks import mask_logits, PixelOutput, QueryOutput
 from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Detections
@@ -47,6 +48,8 @@ class VideoSegmenter:
         A checkpoint of the kind 'video'.
     device
         'cpu', 'cuda', 'cuda:<n>' or 'auto'.
+    precision
+        'auto' for 8-bit integers where the CPU has instructions for them, or 'float'.
 
     Raises
     ------
@@ -58,7 +61,8 @@ class VideoSegmenter:
     """
 
     def __init__(
-        self, checkpoint_path: str | os.PathLike[str], device: str = 'cpu'
+        self, checkpoint_path: str | os.PathLike[str], device: str = 'cpu',
+        precision: str = 'auto',
     ) -> None:
         self.device = select_device(device)
         checkpoint = load_checkpoint(checkpoint_path, 'video')
@@ -73,8 +77,10 @@ class VideoSegmenter:
         self.classes: tuple[SemanticClass, ...] = checkpoint.classes
         self.sha256 = checkpoint.sha256
         self._dtype = compute_dtype(self.device)
-        self._network = network.fuse().to(self.device, self._dtype)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = place_network(
+            network, lambda: network(self._example()), self.device, precision)
+        entry = network.pyramid.entry
+        self._takes_bytes = isinstance(entry, IntegerEntry) and self._are_bytes(entry.grid)
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -99,12 +105,26 @@ class VideoSegmenter:
         floor = self._preprocessing.score_floor
         return detections(queries, pixels, self.classes, sizes, floor)
 
+    def _example(self) -> torch.Tensor:
+        """Return 1 x 3 x H x W random numbers, 1 / `MARGIN` of what pictures can be."""
+        width, height = self._preprocessing.size
+        generator = torch.Generator().manual_seed(0)
+        picture = torch.randint(0, 256, (1, height, width, 3), generator=generator)
+        return (picture - self._mean).div(MARGIN * self._deviation).permute(0, 3, 1, 2)
+
+    def _are_bytes(self, grid: Grid) -> bool:
+        """Tell whether the integers that the network takes are the bytes of a picture."""
+        zero = torch.full_like(self._mean, grid.zero)
+        scale = torch.full_like(self._deviation, 1 / grid.scale)
+        return torch.allclose(zero, self._mean) and torch.allclose(scale, self._deviation)
+
     def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
-        shape = self._preprocessing
-        batch = np.stack([resize(image, *shape.size) for image in images])
-        normalised = (upload(batch, self.device) - self._mean) / self._deviation  # B x H x W x 3
-        return normalised.to(self._dtype).permute(0, 3, 1, 2)
+        size = self._preprocessing.size
+        batch = upload(np.stack([resize(image, *size) for image in images]), self.device)
+        if not self._takes_bytes:  # B x H x W x 3
+            batch = ((batch - self._mean) / self._deviation).to(self._dtype)
+        return batch.permute(0, 3, 1, 2)
 
 
 def detections(

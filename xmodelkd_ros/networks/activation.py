@@ -1,9 +1,9 @@
-"""The activation of the point network, sooner on a CPU than that of torch."""
+"""The activation of both segmenters, sooner on a CPU than that of torch."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 
@@ -18,11 +18,3 @@ def rectify(x: Tensor) -> Tensor:
         return functional.relu(x, inplace=True)
     x.view(torch.int16).clamp_(min=0)
     return x
-
-
-class Rectifier(nn.Module):
-    """`rectify` as a module."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: any shape. Output: the same tensor."""
-        return rectify(x)

@@ -15,11 +15,10 @@ import os
 
 import torch
 from torch import nn, Tensor
-from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .activation import Rectifier, rectify
+from .activation import rectify
 from .checkpoint import Checkpoint, load_config, load_weights
+from .convolution import ConvNorm, enlarge, Entry, PlainConv
 from .point_projection import IMAGE_CHANNELS, POINT_FEATURES
 from ..config import setting
 from ..errors import ConfigurationError
@@ -43,23 +42,8 @@ class PointNetworkConfig:
             raise ConfigurationError('blocks', self.blocks, f'{len(self.channels)} numbers')
 
 
-class ConvNorm(nn.Module):
-    """A convolution without bias and its batch norm; `fuse` makes them one convolution."""
-
-    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(out, momentum=0.03)  # batches are small
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: B x C_in x H x W. Output: B x C_out x H / stride x W / stride."""
-        return self.norm(self.conv(x))
-
-    def fuse(self) -> None:
-        """Fold the running statistics into the convolution, for inference."""
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
-            self.norm = nn.Identity()
+def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> ConvNorm:
+    return ConvNorm(inputs, outputs, kernel, stride, momentum=0.03)  # batches are small
 
 
 class Residual(nn.Module):
@@ -67,20 +51,19 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = ConvNorm(channels, channels)
-        self.second = ConvNorm(channels, channels)
+        self.first = _conv(channels, channels)
+        self.second = _conv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: B x C x H x W. Output: the same shape."""
-        y = rectify(self.first(x))
-        return rectify(self.second(y).add_(x))
+        return self.second(self.first(x), x)
 
 
 class Down(nn.Sequential):
     """Halve rows and columns, then residual blocks."""
 
     def __init__(self, channels: int, out: int, blocks: int) -> None:
-        stem = (ConvNorm(channels, out, 3, 2), Rectifier())
+        stem = (_conv(channels, out, 3, 2), nn.Identity())  # the second for the names of weights
         super().__init__(*stem, *(Residual(out) for _ in range(blocks)))
 
 
@@ -89,13 +72,12 @@ class Up(nn.Module):
 
     def __init__(self, deep: int, channels: int) -> None:
         super().__init__()
-        self.reduce = ConvNorm(deep, channels, 1)
-        self.mix = ConvNorm(channels, channels)
+        self.reduce = _conv(deep, channels, 1)
+        self.mix = _conv(channels, channels)
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         """deep: B x D x H / 2 x W / 2. skip: B x C x H x W. Output: B x C x H x W."""
-        wide = functional.interpolate(self.reduce(deep), size=skip.shape[2:])
-        return rectify(self.mix(rectify(wide.add_(skip))))
+        return self.mix(self.reduce(enlarge(deep, skip), skip))
 
 
 class PointNetwork(nn.Module):
@@ -115,13 +97,14 @@ class PointNetwork(nn.Module):
         super().__init__()
         self.config = config
         scales, fold, head = config.channels, config.fold, config.head
-        self.stem = ConvNorm(fold * IMAGE_CHANNELS, scales[0])
+        self.entry = Entry()
+        self.stem = _conv(fold * IMAGE_CHANNELS, scales[0])
         self.first = nn.Sequential(*(Residual(scales[0]) for _ in range(config.blocks[0])))
         steps = zip(scales[:-1], scales[1:], config.blocks[1:], strict=True)
         self.down = nn.ModuleList(Down(c, out, blocks) for c, out, blocks in steps)
         pairs = zip(scales[:0:-1], scales[-2::-1], strict=True)
         self.up = nn.ModuleList(Up(deep, c) for deep, c in pairs)
-        self.unfold = nn.Conv2d(scales[0], fold * head, 1)
+        self.unfold = PlainConv(scales[0], fold * head, last=True)
         self.look = nn.Linear(head, head, bias=False)
         self.own = nn.Linear(POINT_FEATURES, head)
         self.classify = nn.Linear(head, classes)
@@ -156,7 +139,7 @@ class PointNetwork(nn.Module):
         batch, _, height, width = image.shape
         last = image.permute(0, 2, 3, 1).to(self.dtype).contiguous()
         folded = last.view(batch, height, width // self.config.fold, -1).permute(0, 3, 1, 2)
-        x = rectify(self.stem(folded))
+        x = self.stem(self.entry(folded))
         scales = [self.first(x)]
         for down in self.down:
             scales.append(down(scales[-1]))
@@ -187,14 +170,6 @@ class PointNetwork(nn.Module):
     def dtype(self) -> torch.dtype:
         """Return the number format of the weights."""
         return self.classify.weight.dtype
-
-    def fuse(self) -> PointNetwork:
-        """Fold batch norms into convolutions; the network can only be used, not trained, after."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fuse()
-        return self
 
 
 def open_point_network(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> PointNetwork:

@@ -19,6 +19,8 @@ from ..config import setting
 from ..errors import ConfigurationError
 
 IMAGE_CHANNELS = 10
+IMAGE_RANGE = -2.0, 3.0
+"""What the numbers of an image are within, but where points are far above or below the sensor."""
 POINT_FEATURES = 8
 _EMPTY = torch.iinfo(torch.int64).max
 _SLOPE_STEP = 2e-4

@@ -16,36 +16,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .convolution import ConvNorm, enlarge, Entry, PlainConv
 
 STRIDE = 4
 """Input pixels per cell of the finest features and of heat maps."""
-
-
-class ConvNorm(nn.Module):
-    """
-    Convolution, batch norm and (optionally) ReLU.
-
-    x: B x C_in x H x W. Output: B x C_out x H/stride x W/stride
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, relu: bool = True
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(outputs)
-        self.relu = relu
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm(self.conv(x))
-        return F.relu(x, inplace=True) if self.relu else x
-
-    def fuse(self) -> None:
-        """Fold the batch norm into the convolution; the module must be in evaluation mode."""
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
-            self.norm = nn.Identity()
 
 
 class ResidualBlock(nn.Module):
@@ -58,13 +33,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.first = ConvNorm(inputs, outputs, 3, stride)
-        self.second = ConvNorm(outputs, outputs, relu=False)
+        self.second = ConvNorm(outputs, outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = ConvNorm(inputs, outputs, 1, stride, relu=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(self.second(self.first(x)) + self.shortcut(x), inplace=True)
+        return self.second(self.first(x), self.shortcut(x))
 
 
 class Pyramid(nn.Module):
@@ -86,6 +61,7 @@ class Pyramid(nn.Module):
         self, widths: Sequence[int], blocks: Sequence[int], fine: int, coarse: int
     ) -> None:
         super().__init__()
+        self.entry = Entry()
         self.stem = ConvNorm(3 * STRIDE**2, widths[0])
         self.stages = nn.ModuleList()
         inputs = widths[0]
@@ -100,10 +76,10 @@ class Pyramid(nn.Module):
             inputs = width
         outputs = (fine, coarse, coarse, coarse)
         self.laterals = nn.ModuleList(
-            nn.Conv2d(width, output, 1) for width, output in zip(widths, outputs, strict=True)
+            PlainConv(width, output) for width, output in zip(widths, outputs, strict=True)
         )
         self.smooth = nn.ModuleList((ConvNorm(coarse, coarse), ConvNorm(coarse, coarse)))
-        self.narrow = nn.Conv2d(coarse, fine, 1)
+        self.narrow = PlainConv(coarse, fine)
         self.refine = ConvNorm(fine, fine)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -112,19 +88,14 @@ class Pyramid(nn.Module):
 
         image: B x 3 x H x W, H and W multiples of 32.
         """
-        x = self.stem(F.pixel_unshuffle(image, STRIDE))  # B x C x H/4 x W/4
+        x = self.stem(F.pixel_unshuffle(self.entry(image), STRIDE))  # B x C x H/4 x W/4
         features = []
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        c2, c3, c4, c5 = (
-            lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)
-        )
-        p4 = self.smooth[0](c4 + _double(c5))  # B x C x H/16 x W/16
-        p3 = self.smooth[1](c3 + _double(p4))  # B x C x H/8 x W/8
-        p2 = self.refine(c2 + _double(self.narrow(p3)))  # B x C x H/4 x W/4
+        to_p2, to_p3, to_p4, to_p5 = self.laterals
+        c2, c3, c4, c5 = features
+        p4 = self.smooth[0](to_p4(c4, enlarge(to_p5(c5), c4)))  # B x C x H/16 x W/16
+        p3 = self.smooth[1](to_p3(c3, enlarge(p4, c3)))  # B x C x H/8 x W/8
+        p2 = self.refine(to_p2(c2, enlarge(self.narrow(p3), c2)))  # B x C x H/4 x W/4
         return p2, p3, p4
-
-
-def _double(x: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode='nearest')

@@ -120,19 +120,14 @@ def perceptron(width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, outputs))
 
 
-def gather_cells(maps: tuple[torch.Tensor, ...], peaks: torch.Tensor) -> torch.Tensor:
+def gather_cells(feature: torch.Tensor, peaks: torch.Tensor, width: int) -> torch.Tensor:
     """
-    Return the features of each map at the peaks, side by side.
+    Return the features of a map at the peaks.
 
-    maps: B x C x h x w, the first the finest. peaks: B x Q x 2 (x, y) cells of the first.
-    Output: B x Q x sum of C
+    feature: B x C x h x w. peaks: B x Q x 2 (x, y) cells of a map that is `width` wide.
+    Output: B x Q x C
     """
-    gathered = []
-    width = maps[0].shape[-1]
-    for feature in maps:
-        scale = width // feature.shape[-1]
-        cell = peaks.div(scale, rounding_mode='floor')
-        index = cell[..., 1] * feature.shape[-1] + cell[..., 0]  # B x Q
-        index = index[:, None].expand(-1, feature.shape[1], -1)
-        gathered.append(feature.flatten(2).gather(2, index))
-    return torch.cat(gathered, 1).transpose(1, 2)
+    cell = peaks.div(width // feature.shape[-1], rounding_mode='floor')
+    index = cell[..., 1] * feature.shape[-1] + cell[..., 0]  # B x Q
+    index = index[:, None].expand(-1, feature.shape[1], -1)
+    return feature.flatten(2).gather(2, index).transpose(1, 2)

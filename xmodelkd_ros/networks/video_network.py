@@ -27,7 +27,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .video_backbone import ConvNorm, Pyramid, STRIDE
+from .convolution import ConvNorm, Exit, PlainConv
+from .video_backbone import Pyramid, STRIDE
 from .video_decoder import DecoderLayer, gather_cells, perceptron, position_encoding
 from .video_masks import PixelOutput, QueryOutput
 from ..config import setting
@@ -71,7 +72,9 @@ class VideoNetwork(nn.Module):
         self.pixel_trunk = ConvNorm(config.fine, config.fine)
         self.finer = STRIDE // config.mask_stride
         outputs = config.classes + (config.kernel + 2) * self.finer**2
-        self.pixel_head = nn.Conv2d(config.fine, outputs, 1)
+        self.pixel_head = PlainConv(config.fine, outputs, last=True)
+        self.exits = nn.ModuleList(Exit() for _ in ('trunk', 'p2', 'p3'))
+        self.coarse_exit = Exit()
         self.content = nn.Linear(2 * config.fine + config.coarse + config.classes, width)
         self.tokens = nn.Linear(config.coarse, width)
         self.decoder = nn.ModuleList(
@@ -88,13 +91,6 @@ class VideoNetwork(nn.Module):
         """Begin with heat and classes near 2 %, so that the empty image costs little."""
         nn.init.constant_(self.pixel_head.bias[: self.config.classes], -4.0)  # type: ignore[index]
         nn.init.constant_(self.class_head.bias, -3.0)
-
-    def fuse(self) -> VideoNetwork:
-        """Fold batch norms for inference; returns itself."""
-        for module in self.eval().modules():
-            if isinstance(module, ConvNorm):
-                module.fuse()
-        return self
 
     def forward(
         self, images: torch.Tensor, extra_peaks: torch.Tensor | None = None
@@ -135,8 +131,13 @@ class VideoNetwork(nn.Module):
         if extra_peaks is not None:
             mask = _separate(peaks.shape[1], extra_peaks.shape[1], peaks.device)
             peaks = torch.cat((peaks, extra_peaks), 1)
-        query = self.content(gather_cells((trunk, p2, p3, pixels.heat.to(trunk.dtype)), peaks))
-        return self._decode(query, peaks, p4, mask), peaks, pixels
+        width = pixels.heat.shape[-1]
+        seen = [
+            leave(gather_cells(feature, peaks, width), feature)
+            for leave, feature in zip(self.exits, (trunk, p2, p3), strict=True)]
+        heat = gather_cells(pixels.heat, peaks, width).to(seen[0].dtype)
+        query = self.content(torch.cat((*seen, heat), 2))  # B x Q x D
+        return self._decode(query, peaks, self.coarse_exit(p4, p4), mask), peaks, pixels
 
     def _pixels(self, trunk: torch.Tensor) -> PixelOutput:
         """trunk: B x F x h x w."""

@@ -54,11 +54,11 @@ class Models:
     def __init__(self, config: PerceptionConfig) -> None:
         self._config = config
         self.points = load_point_segmenter(
-            config.point_model or shipped_model('point'), config.device)
+            config.point_model or shipped_model('point'), config.device, config.precision)
         self.video: VideoSegmenter | Mask2FormerSegmenter | None = None
         if config.cameras:
             self.video = load_video_segmenter(
-                config.video_model or shipped_model('video'), config.device)
+                config.video_model or shipped_model('video'), config.device, config.precision)
 
     def pipeline(self, stage: Stage) -> Perception:
         """Return a pipeline of the two, warmed up, that brackets its stages with `stage`."""

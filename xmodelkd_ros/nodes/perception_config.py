@@ -7,6 +7,7 @@ import re
 
 from ..config import setting
 from ..errors import ConfigurationError
+from ..inference.devices import PRECISIONS
 from ..inference.pipeline import PipelineConfig
 from ..messages.stamps import NANOSECONDS_PER_SECOND
 
@@ -38,6 +39,9 @@ class PerceptionConfig:
     cameras: list[str] = setting([], 'names of the cameras, the first paints a point first')
     autostart: bool = setting(True, 'configure and activate at the start')
     device: str = setting('auto', 'cpu, cuda, cuda:<n>, or auto: CUDA where it is there')
+    precision: str = setting(
+        'auto', 'of convolutions on a CPU, auto for 8-bit integers where it has instructions for '
+        'them', choices=PRECISIONS)
     threads: int = setting(
         0, 'threads of each model on a CPU, 0 for its share of the cores', low=0, high=256)
     point_model: str = setting('', 'checkpoint of the point segmenter, empty for the shipped one')

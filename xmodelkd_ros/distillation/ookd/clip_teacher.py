@@ -11,6 +11,7 @@ from ...inference.devices import autocast
 from ...networks.checkpoint import load_checkpoint, load_config, load_weights
 from ...networks.clip_network import ClipNetwork, ClipNetworkConfig
 from ...networks.clip_output import ClipOutput
+from ...networks.convolution import fuse
 from ...networks.video_masks import PixelOutput
 from ...training.clip.long_clips import clip_targets
 from ...training.clip.losses import clip_cost, clip_part
@@ -46,7 +47,7 @@ class ClipTeacher:
         checkpoint = load_checkpoint(path, 'clip')
         self.network = ClipNetwork(load_config(ClipNetworkConfig, checkpoint.network, path))
         load_weights(self.network, checkpoint, path)
-        self.network.frame.fuse()
+        fuse(self.network.frame)
         self.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._config = config
 

@@ -23,6 +23,7 @@ from .students import load_student
 from ..cache_files import write_whole
 from ...errors import ConfigurationError, MissingDependencyError, needed
 from ...evaluation.tables import format_table
+from ...networks.convolution import fuse
 from ...networks.point_network import PointNetwork
 from ...networks.point_projection import POINT_FEATURES, RangeProjection, RangeViewConfig
 from ...records import Cloud
@@ -158,7 +159,7 @@ def _load(checkpoint: Path, clouds: Sequence[Cloud]) -> tuple[PointNetwork, Rang
     if not clouds:
         raise ConfigurationError('clouds', 0, 'at least one sweep to compare on')
     student, view, _ = load_student(checkpoint)
-    return student.network.fuse(), view
+    return fuse(student.network), view
 
 
 def _example(view: RangeViewConfig) -> tuple[Tensor, Tensor, Tensor]:

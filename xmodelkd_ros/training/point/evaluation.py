@@ -15,7 +15,9 @@ from ...inference.point_segmenter import PointSegmenter
 from ...labels import TRUE_POINTS
 
 
-def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache: Path) -> str:
+def evaluate_point(
+    drives: Sequence[str | Path], model: Path, device: str, cache: Path, precision: str = 'auto'
+) -> str:
     """
     Return the IoU of each class as a table, and of which model.
 
@@ -29,6 +31,8 @@ def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache
         As `PointSegmenter` takes it.
     cache
         Where bags are kept as arrays.
+    precision
+        As `PointSegmenter` takes it.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def evaluate_point(drives: Sequence[str | Path], model: Path, device: str, cache
         If a drive has no point labels.
 
     """
-    segmenter = PointSegmenter(model, device)
+    segmenter = PointSegmenter(model, device, precision)
     confusion = ConfusionMatrix(segmenter.classes)
     places = [(d, i) for d in cached_drives(drives, cache) for i in range(len(d))]
     for drive, index in tqdm(places, desc='sweeps', unit='sweep', disable=None):

@@ -22,7 +22,7 @@ Track = Callable[[Iterable[tuple[int, np.ndarray]]], Iterable[Tracks]]
 
 def evaluate_video(
     bags: Sequence[str | Path], model: Path, device: str, cache: Path,
-    config: TrackScoreConfig,
+    config: TrackScoreConfig, precision: str = 'auto',
 ) -> str:
     """
     Return AP, AP50, AP75, AR1, AR10 by class and by part, and the id switches, as tables.
@@ -41,6 +41,8 @@ def evaluate_video(
         Where bags are kept as arrays.
     config
         What counts.
+    precision
+        As `VideoSegmenter` takes it.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def evaluate_video(
         If a bag has no camera, or no true instances.
 
     """
-    segment = load_video_segmenter(model, device)
+    segment = load_video_segmenter(model, device, precision)
     drives = cached_drives(bags, cache)
     scores = score_drives(drives, segment.classes, follow(segment), config)
     return f'{scores}\n\n{describe_model(model, segment.sha256)}'
