@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from test_networks_point import random_points, SMALL as SMALL_POINT, VIEW
+from test_networks_point import random_points, VIEW
+from test_networks_point import SMALL as SMALL_POINT
 from test_networks_video import SMALL as SMALL_VIDEO
 import torch
 from torch import nn

@@ -22,6 +22,7 @@ from xmodelkd_ros.messages.cameras import camera_info_message  # noqa: E402
 from xmodelkd_ros.messages.clouds import cloud_from_message, cloud_message  # noqa: E402
 from xmodelkd_ros.messages.images import mask_from_message  # noqa: E402
 from xmodelkd_ros.messages.point_fields import field_view, named_field  # noqa: E402
+from xmodelkd_ros.networks.integers import can_multiply_integers  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -304,6 +305,8 @@ def test_diagnostics_name_models_stages_and_latencies(live):
     names = live.diagnostics
     for model in ('point', 'video'):
         assert len(names[f'model.{model}.sha256']) == 64
+    floats = {'bfloat16', 'float32'}
+    assert names['arithmetic'] in ({'int8'} if can_multiply_integers() else floats)
     for stage in ('messages_to_arrays', 'point_segmenter', 'video_segmenter', 'tracker',
                   'projection', 'painting', 'arrays_to_message', 'other_outputs'):
         assert 0 < float(names[f'stage.{stage}.p50_ms']) <= float(names[f'stage.{stage}.p95_ms'])

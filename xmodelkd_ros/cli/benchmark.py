@@ -50,8 +50,9 @@ def main(args: Sequence[str] | None = None) -> int:
         'conversions': _said('conversions', measure_conversions(bag)),
     }
     for device in devices():
-        key = f'stages on {device}'
-        results[key] = _said(key, measure_stages(bag, config, device))
+        arithmetic, section = measure_stages(bag, config, device)
+        key = f'stages on {device}, convolutions in {arithmetic}'
+        results[key] = _said(key, section)
     if config.live:
         for outputs in ('labelled cloud', 'all outputs'):
             measured = measure_live(bag, config, out, outputs == 'all outputs')

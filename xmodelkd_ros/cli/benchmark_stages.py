@@ -71,8 +71,16 @@ def _timed(work: Callable[[], object]) -> dict[str, float]:
     return _percentiles(timer)['work']
 
 
-def measure_stages(bag: Path, config: BenchmarkConfig, device: str) -> Section:
-    """Time the stages of the pipeline with the shipped models over the frames of a bag."""
+def measure_stages(bag: Path, config: BenchmarkConfig, device: str) -> tuple[str, Section]:
+    """
+    Time the stages of the pipeline with the shipped models over the frames of a bag.
+
+    Returns
+    -------
+    tuple
+        In what the convolutions were done, and the times.
+
+    """
     timer = StageTimer(config.frames)
     models = Models(PerceptionConfig(device=device, cameras=[config.camera]))
     perception = models.pipeline(timer.stage)
@@ -84,7 +92,7 @@ def measure_stages(bag: Path, config: BenchmarkConfig, device: str) -> Section:
     for frame in drive[WARM_UP:]:
         with timer.stage('all'):
             perception(frame)
-    return _percentiles(timer)
+    return models.points.arithmetic, _percentiles(timer)
 
 
 def measure_simulation() -> Section:

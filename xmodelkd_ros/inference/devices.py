@@ -7,11 +7,11 @@ import contextlib
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 from ..errors import DeviceError
 from ..networks.convolution import fuse, N
-from ..networks.integers import can_multiply_integers, to_integers
+from ..networks.integers import can_multiply_integers, IntegerConv, to_integers
 
 PRECISIONS = ('auto', 'float')
 """Of convolutions: 8-bit integers on CPUs that have instructions for it, or floats everywhere."""
@@ -89,6 +89,13 @@ def place_network(
         to_integers(network, run, dtype)
     fuse(network).to(device, dtype)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def arithmetic(network: nn.Module) -> str:
+    """Return in what a placed network convolves: int8, bfloat16, float16 or float32."""
+    if any(isinstance(module, IntegerConv) for module in network.modules()):
+        return 'int8'
+    return str(next(network.parameters()).dtype).removeprefix('torch.')
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .devices import download, place_network, select_device, upload
+from .devices import arithmetic, download, place_network, select_device, upload
 from ..labels import SemanticClass
 from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config
 from ..networks.integers import MARGIN
@@ -72,6 +72,11 @@ class PointSegmenter:
             network, lambda: network.cells(self._example()), self.device, self._precision)
         ids = [[float(row.id)] for row in self.classes]
         self._ids = torch.tensor(ids, device=self.device)  # C x 1
+
+    @property
+    def arithmetic(self) -> str:
+        """Return in what the network convolves: int8, bfloat16, float16 or float32."""
+        return arithmetic(self.network)
 
     def _example(self) -> Tensor:
         """Return 1 x C x H x W random numbers, 1 / `MARGIN` of what range views are."""

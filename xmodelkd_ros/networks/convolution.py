@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import torch
 from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -110,11 +109,3 @@ def fuse(network: N) -> N:
         if isinstance(module, ConvNorm):
             module.fuse()
     return network
-
-
-@torch.no_grad()
-def replace_modules(network: nn.Module, modules: dict[str, nn.Module]) -> None:
-    """Put modules in the place of those with these names."""
-    for name, module in modules.items():
-        parent, _, child = name.rpartition('.')
-        setattr(network.get_submodule(parent), child, module)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 
-from .convolution import ConvNorm, Entry, Exit, fuse, N, PlainConv, replace_modules
+from .convolution import ConvNorm, Entry, Exit, fuse, N, PlainConv
 
 MARGIN = 2.5
 """How far features may go, in multiples of the farthest that random numbers went."""
@@ -59,7 +59,9 @@ class IntegerConv(nn.Module):
         zeros = torch.zeros(len(scale), dtype=torch.int32)
         packed = torch.ops.onednn.qconv_prepack(weight, scale, *source, *self._shape)
         self._weights = packed, scale, zeros
-        self._bias, self._source, self._add = conv.bias, source, add
+        # Detached it is no parameter, and stays float32.
+        self._bias = None if conv.bias is None else conv.bias.detach()
+        self._source, self._add = source, add
         self._target = (*(target or Grid(1.0, 0)), torch.uint8 if target else dtype)
         self._relu = 'relu' if relu else 'none'
 
@@ -124,9 +126,10 @@ def to_integers(network: N, run: Callable[[], object], dtype: torch.dtype) -> N:
     """
     grids = _observe(network, run)
     fuse(network)
-    replace_modules(network, {
-        name: _integer_layer(network.get_submodule(name), layer_grids, dtype)
-        for name, layer_grids in grids.items()})
+    for name, layer_grids in grids.items():
+        parent, _, child = name.rpartition('.')
+        layer = _integer_layer(network.get_submodule(name), layer_grids, dtype)
+        setattr(network.get_submodule(parent), child, layer)
     return network
 
 

@@ -7,6 +7,7 @@ camera's images was near a cloud in time.
 Status 'perception' has these keys (those of a camera and of a stage once for each):
 
 - `state`: of the lifecycle; `device`, `device.memory_mib`, `process.memory_mib`;
+- `arithmetic` of the convolutions: int8, bfloat16, float16 or float32;
 - `model.point.sha256`, `model.video.sha256`;
 - `points.received`, `.used`, `.late`, `.unmatched`, `.replaced`, `.refused`, `.waiting`: counts
   of clouds, received being the sum of the others; `points.lost` beside these: dropped by the

@@ -68,12 +68,13 @@ class Models:
         return pipeline
 
     def describe(self) -> dict[str, object]:
-        """Return device, its memory and the hashes of the checkpoints, for diagnostics."""
+        """Return device, memory, arithmetic and hashes of the checkpoints, for diagnostics."""
         device = self.points.device
         allocated = torch.cuda.memory_allocated(device) if device.type == 'cuda' else 0
         return {
             'device': str(device),
             'device.memory_mib': allocated / 2**20,
+            'arithmetic': self.points.arithmetic,
             'model.point.sha256': self.points.sha256,
             'model.video.sha256': self.video.sha256 if self.video else 'none',
         }
