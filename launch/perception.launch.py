@@ -33,6 +33,7 @@ ARGUMENTS = {
     'transport': ('', 'raw, or compressed for <image>/compressed'),
     'rectified': ('', 'true, or the cameras whose images are rectified, as front,left'),
     'device': ('', 'cpu, cuda or auto'),
+    'precision': ('', 'auto, or float for no 8-bit integers on a CPU'),
     'fixed_frame': ('', 'frame that does not move, as odom'),
     'calibration_file': ('', 'transforms for where TF has none'),
     'point_model': ('', 'checkpoint of the point segmenter'),
@@ -48,7 +49,8 @@ transport:=front=raw,left=compressed.
 """
 
 OF_CAMERAS = ('image', 'camera_info', 'transport', 'rectified')
-GIVEN = ('device', 'fixed_frame', 'calibration_file', 'point_model', 'video_model')
+GIVEN = (
+    'device', 'precision', 'fixed_frame', 'calibration_file', 'point_model', 'video_model')
 FASTDDS = 'FASTDDS_DEFAULT_PROFILES_FILE'
 FASTRTPS = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 

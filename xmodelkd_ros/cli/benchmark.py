@@ -24,6 +24,7 @@ class BenchmarkConfig:
     bag: str = setting('', 'bag of the drive, empty for KITTI drive 0052')
     camera: str = setting('camera_02', 'camera of the bag')
     rectified: bool = setting(True, 'whether its images are rectified')
+    precision: str = setting('auto', 'the parameter `precision` of the node')
     frames: int = setting(60, 'frames that the stages are timed over', low=5)
     live: bool = setting(True, 'play the drive through the live node, too')
     simulation: bool = setting(True, 'time the simulation, too')

@@ -31,7 +31,7 @@ def measure_live(
     bag
         Drive to play at its recorded rate.
     config
-        Its camera.
+        Its camera, and the node's arithmetic.
     out
         Folder for the player's report and the results.
     all_outputs
@@ -44,7 +44,7 @@ def measure_live(
     arguments = {
         'bag': bag.resolve(), 'cameras': config.camera, 'report': report.resolve(),
         'rectified': str(config.rectified).lower(), 'record': results.resolve(),
-        'topics': '' if all_outputs else '/diagnostics',
+        'topics': '' if all_outputs else '/diagnostics', 'precision': config.precision,
     }
     words = [f'{key}:={value}' for key, value in arguments.items() if value]
     done = subprocess.run(

@@ -82,7 +82,8 @@ def measure_stages(bag: Path, config: BenchmarkConfig, device: str) -> tuple[str
 
     """
     timer = StageTimer(config.frames)
-    models = Models(PerceptionConfig(device=device, cameras=[config.camera]))
+    models = Models(PerceptionConfig(
+        device=device, precision=config.precision, cameras=[config.camera]))
     perception = models.pipeline(timer.stage)
     rectified = [config.camera] if config.rectified else []
     drive = list(itertools.islice(
