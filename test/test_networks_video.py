@@ -150,7 +150,7 @@ def checkpoint(tmp_path_factory, network):
 @pytest.fixture
 def exact(monkeypatch):
     """Let predictors compute in float32."""
-    name = 'xmodelkd_ros.inference.video_segmenter.compute_dtype'
+    name = 'xmodelkd_ros.inference.devices.compute_dtype'
     monkeypatch.setattr(name, lambda device: torch.float32)
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from .devices import compute_dtype, download, place_network, select_device, upload
+from .devices import download, place_network, select_device, upload
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
@@ -76,9 +76,9 @@ class VideoSegmenter:
         self._deviation = torch.tensor(self._preprocessing.deviation, device=self.device)
         self.classes: tuple[SemanticClass, ...] = checkpoint.classes
         self.sha256 = checkpoint.sha256
-        self._dtype = compute_dtype(self.device)
         self._network = place_network(
             network, lambda: network(self._example()), self.device, precision)
+        self._dtype = next(network.parameters()).dtype
         entry = network.pyramid.entry
         self._takes_bytes = isinstance(entry, IntegerEntry) and self._are_bytes(entry.grid)
 
