@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import numpy as np
 import torch
@@ -59,13 +58,12 @@ class TruthTeacher:
 
     name, feature_size = 'truth', 2
 
-    def __init__(self, sha256='0' * 64, seconds=0.0):
-        self.sha256, self.seconds = sha256, seconds
+    def __init__(self, sha256='0' * 64):
+        self.sha256 = sha256
         self.class_names = tuple(c.name for c in ALL_CLASSES)
         self.class_ids = np.arange(len(ALL_CLASSES), dtype=np.uint16)
 
     def __call__(self, images):
-        time.sleep(self.seconds)
         return [self._look(image) for image in images]
 
     def _look(self, image):

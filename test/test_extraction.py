@@ -99,31 +99,44 @@ def test_an_extraction_that_is_there_does_not_look_at_pictures(bag, reference):
     assert files(reference) == before
 
 
+class WaitingTeacher(TruthTeacher):
+    """Says nothing more as soon as there is a shard: each process writes one at the most."""
+
+    def __init__(self, cache):
+        super().__init__()
+        self.cache = cache
+
+    def __call__(self, images):
+        while list(self.cache.rglob('shard-*')):
+            time.sleep(0.05)
+        return super().__call__(images)
+
+
 _KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from painted_drive import TruthTeacher
-from test_extraction import config
+from test_extraction import config, WaitingTeacher
 from xmodelkd_ros.distillation.extraction.extraction import extract
-extract([sys.argv[1]], sys.argv[2], TruthTeacher(seconds=0.3), config(), processes=2)
+cache = Path(sys.argv[2])
+extract([sys.argv[1]], cache, WaitingTeacher(cache), config(), processes=2)
 """
 
 
 def test_what_was_killed_goes_on_to_the_same_bytes(bag, reference, tmp_path):
     here = str(Path(__file__).parent)
     child = subprocess.Popen([sys.executable, '-c', _KILLED, str(bag), str(tmp_path), here])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while not list(tmp_path.rglob('shard-*')) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    time.sleep(1.5)  # its processes notice that they are alone
     done = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('shard-*')}
     assert 1 <= len(done) < 3
     folder = next(tmp_path.iterdir())
     with pytest.raises(CacheError, match='not complete'):
         CachedDistillationDrive(folder)
-    time.sleep(1.5)  # its processes notice that they are alone
     (folder / '.partial.4194305.shard-00002.safetensors').write_bytes(b'half')
     extract([bag], tmp_path, TruthTeacher(), config())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
