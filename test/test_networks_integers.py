@@ -1,5 +1,6 @@
 """Convolutions in integers against plain arithmetic, and networks in integers against floats."""
 
+import copy
 import dataclasses
 
 from hypothesis import given, settings
@@ -125,10 +126,8 @@ def video():
 
 
 def in_integers(network, run):
-    copy = type(network)(*((network.config, 15) if isinstance(network, PointNetwork)
-                           else (network.config,)))
-    copy.load_state_dict(network.state_dict())
-    return to_integers(copy, lambda: run(copy), torch.float32)
+    copied = copy.deepcopy(network)
+    return to_integers(copied, lambda: run(copied), torch.float32)
 
 
 def likeness(first, second):
@@ -138,7 +137,7 @@ def likeness(first, second):
 @needs_integers
 @torch.inference_mode()
 def test_the_video_network_in_integers_says_what_it_says_in_floats(video):
-    network = in_integers(video, lambda copy: copy(some_picture()))
+    network = in_integers(video, lambda net: net(some_picture()))
     kinds = {type(module) for module in network.modules()}
     assert not kinds & {ConvNorm, PlainConv, nn.Conv2d, nn.BatchNorm2d}
     for seed in range(100, 104):
@@ -172,7 +171,7 @@ def test_the_point_network_in_integers_says_what_it_says_in_floats(beams):
     torch.manual_seed(1)
     network = trained(PointNetwork(SMALL_POINT, 15), run)
     noise = (5 * torch.rand(1, 10, beams, projection.width) - 2) / MARGIN
-    fast = in_integers(network, lambda copy: copy.cells(noise))
+    fast = in_integers(network, lambda net: net.cells(noise))
     for seed in range(100, 103):
         expected, found = run(network, seed), run(fast, seed)
         assert likeness(expected, found) > 0.99
@@ -182,7 +181,7 @@ def test_the_point_network_in_integers_says_what_it_says_in_floats(beams):
 @needs_integers
 @torch.inference_mode()
 def test_a_picture_in_a_batch_is_seen_as_alone(video):
-    network = in_integers(video, lambda copy: copy(some_picture()))
+    network = in_integers(video, lambda net: net(some_picture()))
     pictures = torch.cat([picture(seed) for seed in range(3)])
     queries, _ = network(pictures)
     for index in range(3):
@@ -256,12 +255,11 @@ def test_a_cpu_without_the_instructions_means_no_integers(monkeypatch):
 @torch.no_grad()
 def test_nothing_but_the_layers_changes_before_norms_are_folded(video):
     """Random numbers go through the network: what it has learned must be as before."""
-    copy = VideoNetwork(SMALL_VIDEO)
-    copy.load_state_dict(video.state_dict())
-    integers._observe(copy, lambda: copy(some_picture()))
+    copied = copy.deepcopy(video)
+    integers._observe(copied, lambda: copied(some_picture()))
     for (name, before), after in zip(
-            video.state_dict().items(), copy.state_dict().values(), strict=True):
+            video.state_dict().items(), copied.state_dict().values(), strict=True):
         if not name.endswith('num_batches_tracked'):
             assert torch.equal(before, after), name
     x = picture(0)
-    torch.testing.assert_close(fuse(copy)(x)[1].heat, video(x)[1].heat, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(fuse(copied)(x)[1].heat, video(x)[1].heat, atol=1e-3, rtol=1e-3)

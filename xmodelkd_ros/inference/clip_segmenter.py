@@ -16,7 +16,7 @@ import os
 import numpy as np
 import torch
 
-from .devices import compute_dtype, select_device, upload
+from .devices import place_network, select_device, upload
 from .tracker import Tracker, TrackerConfig
 from .video_segmenter import detections, resize, VideoPreprocessing
 from ..config import setting
@@ -24,7 +24,6 @@ from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
 from ..networks.clip_network import ClipNetwork, ClipNetworkConfig
 from ..networks.clip_output import FrameTokens
-from ..networks.convolution import fuse
 from ..networks.video_masks import PixelOutput, QueryOutput
 from ..records import Detections, Tracks
 
@@ -167,10 +166,8 @@ def load_clip_segmenter(
     network = ClipNetwork(load_config(ClipNetworkConfig, checkpoint.network, path))
     load_weights(network, checkpoint, path)
     preprocessing = load_config(VideoPreprocessing, checkpoint.preprocessing, path)
-    fuse(network.frame)
     network = network.eval().to(where)
-    network.frame.to(compute_dtype(where))
-    network.frame.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    place_network(network.frame, where)
     return ClipSegmenter(
         network, preprocessing, checkpoint.classes, config, checkpoint.sha256)
 

@@ -55,7 +55,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def place_network(
-    network: N, run: Callable[[], object], device: torch.device, precision: str
+    network: N, device: torch.device, precision: str = 'float',
+    run: Callable[[], object] | None = None,
 ) -> N:
     """
     Make a network ready for inference on a device.
@@ -64,12 +65,12 @@ def place_network(
     ----------
     network
         Float32, on the CPU. It is changed.
-    run
-        Runs it on random numbers that reach 1 / `MARGIN` of the range of its input.
     device
         Where it is to be.
     precision
         One of `PRECISIONS`.
+    run
+        Runs it on random numbers, as `to_integers` wants; without it there are no integers.
 
     Returns
     -------
@@ -79,15 +80,17 @@ def place_network(
     Raises
     ------
     DeviceError
-        If it is another.
+        If the precision is another.
 
     """
     if precision not in PRECISIONS:
         raise DeviceError(f'precision = {precision!r} is unknown: {" or ".join(PRECISIONS)}')
     dtype = compute_dtype(device)
-    if device.type == 'cpu' and precision == 'auto' and can_multiply_integers():
+    if run and device.type == 'cpu' and precision == 'auto' and can_multiply_integers():
         to_integers(network, run, dtype)
-    fuse(network).to(device, dtype)
+    else:
+        fuse(network)
+    network.to(device, dtype)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

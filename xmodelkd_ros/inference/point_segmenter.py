@@ -69,7 +69,7 @@ class PointSegmenter:
         self.projection = RangeProjection(view).to(self.device)
         network = open_point_network(loaded, path)
         self.network = place_network(
-            network, lambda: network.cells(self._example()), self.device, self._precision)
+            network, self.device, self._precision, lambda: network.cells(self._example()))
         ids = [[float(row.id)] for row in self.classes]
         self._ids = torch.tensor(ids, device=self.device)  # C x 1
 

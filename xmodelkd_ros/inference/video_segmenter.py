@@ -77,7 +77,7 @@ class VideoSegmenter:
         self.classes: tuple[SemanticClass, ...] = checkpoint.classes
         self.sha256 = checkpoint.sha256
         self._network = place_network(
-            network, lambda: network(self._example()), self.device, precision)
+            network, self.device, precision, lambda: network(self._example()))
         self._dtype = next(network.parameters()).dtype
         entry = network.pyramid.entry
         self._takes_bytes = isinstance(entry, IntegerEntry) and self._are_bytes(entry.grid)
@@ -119,7 +119,7 @@ class VideoSegmenter:
         return torch.allclose(zero, self._mean) and torch.allclose(scale, self._deviation)
 
     def _prepare(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        """Return B x 3 x H x W in channels_last, normalised, in the network's dtype."""
+        """Return B x 3 x H x W in channels_last: normalised, or the bytes as they are."""
         size = self._preprocessing.size
         batch = upload(np.stack([resize(image, *size) for image in images]), self.device)
         if not self._takes_bytes:  # B x H x W x 3

@@ -77,6 +77,7 @@ class Up(nn.Module):
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         """deep: B x D x H / 2 x W / 2. skip: B x C x H x W. Output: B x C x H x W."""
+        # Reduced after it is enlarged, so that the sum is the convolution's; 1 x 1: the same.
         return self.mix(self.reduce(enlarge(deep, skip), skip))
 
 
