@@ -27,7 +27,6 @@ from xmodelkd_ros.networks.integers import (
     IntegerConv,
     IntegerEntry,
     IntegerExit,
-    MARGIN,
     to_integers,
 )
 from xmodelkd_ros.networks.point_network import PointNetwork
@@ -116,7 +115,7 @@ def picture(seed, size=(1, 3, 64, 96)):
 
 def some_picture():
     noise = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
-    return (255 * noise - 110) / 60 / MARGIN
+    return (255 * noise - 110) / 60
 
 
 @pytest.fixture(scope='module')
@@ -170,7 +169,7 @@ def test_the_point_network_in_integers_says_what_it_says_in_floats(beams):
 
     torch.manual_seed(1)
     network = trained(PointNetwork(SMALL_POINT, 15), run)
-    noise = (5 * torch.rand(1, 10, beams, projection.width) - 2) / MARGIN
+    noise = 5 * torch.rand(1, 10, beams, projection.width) - 2
     fast = in_integers(network, lambda net: net.cells(noise))
     for seed in range(100, 103):
         expected, found = run(network, seed), run(fast, seed)

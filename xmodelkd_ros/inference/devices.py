@@ -70,7 +70,8 @@ def place_network(
     precision
         One of `PRECISIONS`.
     run
-        Runs it on random numbers, as `to_integers` wants; without it there are no integers.
+        Runs it on random numbers over the whole range of its input; without it there are no
+        integers.
 
     Returns
     -------

@@ -12,7 +12,6 @@ from torch.nn import functional
 from .devices import arithmetic, download, place_network, select_device, upload
 from ..labels import SemanticClass
 from ..networks.checkpoint import Checkpoint, load_checkpoint, load_config
-from ..networks.integers import MARGIN
 from ..networks.point_neighbours import nearest_shown
 from ..networks.point_network import open_point_network
 from ..networks.point_projection import (
@@ -79,11 +78,11 @@ class PointSegmenter:
         return arithmetic(self.network)
 
     def _example(self) -> Tensor:
-        """Return 1 x C x H x W random numbers, 1 / `MARGIN` of what range views are."""
+        """Return 1 x C x H x W random numbers: all that range views are."""
         size = 1, IMAGE_CHANNELS, self.projection.rows, self.projection.width
         view = torch.rand(size, generator=torch.Generator().manual_seed(0))
         low, high = IMAGE_RANGE
-        return (view * (high - low) + low) / MARGIN
+        return view * (high - low) + low
 
     def __call__(self, points: np.ndarray, intensity: np.ndarray | None = None) -> PointLabels:
         """

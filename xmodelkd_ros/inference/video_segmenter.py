@@ -14,7 +14,7 @@ from .devices import download, place_network, select_device, upload
 from ..config import setting
 from ..labels import SemanticClass
 from ..networks.checkpoint import load_checkpoint, load_config, load_weights
-from ..networks.integers import Grid, IntegerEntry, MARGIN
+from ..networks.integers import Grid, IntegerEntry
 from ..networks.video_masks import mask_logits, PixelOutput, QueryOutput
 from ..networks.video_network import VideoNetwork, VideoNetworkConfig
 from ..records import Detections
@@ -106,11 +106,11 @@ class VideoSegmenter:
         return detections(queries, pixels, self.classes, sizes, floor)
 
     def _example(self) -> torch.Tensor:
-        """Return 1 x 3 x H x W random numbers, 1 / `MARGIN` of what pictures can be."""
+        """Return 1 x 3 x H x W random numbers: all that pictures can be."""
         width, height = self._preprocessing.size
         generator = torch.Generator().manual_seed(0)
         picture = torch.randint(0, 256, (1, height, width, 3), generator=generator)
-        return (picture - self._mean).div(MARGIN * self._deviation).permute(0, 3, 1, 2)
+        return ((picture - self._mean) / self._deviation).permute(0, 3, 1, 2)
 
     def _are_bytes(self, grid: Grid) -> bool:
         """Tell whether the integers that the network takes are the bytes of a picture."""

@@ -5,7 +5,8 @@ Weights have a scale for each output channel, the features of a layer have one s
 These come from the weights alone, so any checkpoint will do and no data is needed (data-free
 quantization: Nagel et al., ICCV 2019): random numbers go through the network, and batch norms
 bring them to the means and deviations that they have learned. Real features have longer tails;
-`MARGIN` is room for them, and what is beyond it is held at the end of the range.
+`MARGIN` is room for them, and what is beyond it is held at the end of the range. The input has
+none: its random numbers are to reach as far as it does.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def to_integers(network: N, run: Callable[[], object], dtype: torch.dtype) -> N:
     network
         Float32, on the CPU; its convolutions are `ConvNorm` and `PlainConv`. It is changed.
     run
-        Runs it on random numbers that reach 1 / `MARGIN` of the range of its input.
+        Runs it on random numbers over the whole range of its input.
     dtype
         Of the numbers that leave its convolutions.
 
@@ -142,7 +143,7 @@ def _integer_layer(
         return IntegerConv(layer.conv, layer.relu, source, last, target, dtype)
     if isinstance(layer, PlainConv):
         return IntegerConv(layer, False, source, last, None if layer.last else target, dtype)
-    return IntegerEntry(source) if isinstance(layer, Entry) else IntegerExit(last, dtype)
+    return IntegerEntry(target) if isinstance(layer, Entry) else IntegerExit(last, dtype)
 
 
 @torch.no_grad()
@@ -152,8 +153,11 @@ def _observe(
     """Return by layer the grids of its first and last input and of its output."""
     grids: dict[str, tuple[Grid, Grid, Grid]] = {}
 
-    def observe(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def observe(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if isinstance(layer, Entry):
+            output = output / MARGIN  # which its grid brings back
         grids[name] = _grid(inputs[0]), _grid(inputs[-1]), _grid(output)
+        return output
 
     layers = (ConvNorm, PlainConv, Entry, Exit)
     hooks = [
