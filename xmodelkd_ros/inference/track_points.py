@@ -52,7 +52,7 @@ class TrackPoints:
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time."""
-        self._memory = np.empty(0, _ROW)
+        self._memory: np.ndarray = np.empty(0, _ROW)
 
     @property
     def ids(self) -> np.ndarray:

@@ -81,7 +81,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump in time; ids go on."""
-        self._memory = np.empty(0, memory_type(0))
+        self._memory: np.ndarray = np.empty(0, memory_type(0))
         self._stamp: int | None = None
 
     @property

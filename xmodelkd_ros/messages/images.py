@@ -81,7 +81,8 @@ def _packed(message: Image, pixel: int) -> Image:
     height, step = message.height, message.width * pixel
     if message.step == step:
         return message
-    rows = np.ndarray((height, step), np.uint8, message.data, strides=(message.step, 1))
+    rows: np.ndarray = np.ndarray(
+        (height, step), np.uint8, message.data, strides=(message.step, 1))
     return Image(height=height, width=message.width, encoding=message.encoding, step=step,
                  data=array.array('B', rows.tobytes()))
 

@@ -208,12 +208,12 @@ def _markings(surface: np.ndarray, street: Street, rng: np.random.Generator) -> 
     if rng.random() < 0.8:
         solid = rng.random() < 0.25
         period, dash = (6.0, 6.0) if solid else (7.0, 3.5)
-        for first in np.arange(JUNCTION + 4, street.length - JUNCTION - 7, period):
+        for first in np.arange(JUNCTION + 4, street.length - JUNCTION - 7, period).tolist():
             last = street.length - first - dash
             strip(surface, street, -0.07, 0.07, Material.MARKING, first, last)
     for side, sign in (('left', 1), ('right', -1)):
         if getattr(street, side).parking:
-            for first in np.arange(JUNCTION + 2, street.length - JUNCTION - 2, 5.5):
+            for first in np.arange(JUNCTION + 2, street.length - JUNCTION - 2, 5.5).tolist():
                 last = street.length - first - STEP
                 _bar(surface, street, first, sign * street.lane, sign * street.edge(side))
                 strip(surface, street, sign * (street.lane - 0.05), sign * (street.lane + 0.05),
@@ -221,7 +221,7 @@ def _markings(surface: np.ndarray, street: Street, rng: np.random.Generator) -> 
     entries = ((JUNCTION - 1.5, True), (street.length - JUNCTION - 1.5, street.end >= 0))
     for first, crossed in entries:
         if crossed and rng.random() < 0.6:
-            for d in np.arange(-street.lane + 0.3, street.lane - 0.3, 1.0):
+            for d in np.arange(-street.lane + 0.3, street.lane - 0.3, 1.0).tolist():
                 strip(surface, street, d, d + 0.5, Material.MARKING, first,
                       street.length - first - 3)
         elif crossed:

@@ -90,7 +90,8 @@ def speed_limit(route: np.ndarray, cruise: float) -> np.ndarray:
 def drive(movers: Movers, duration: float) -> np.ndarray:
     """Return (ticks, A) distances gone while all drivers give way to those ahead, m."""
     row = np.arange(len(movers.routes))
-    gone, waited = np.zeros(len(row)), np.zeros(len(row))
+    gone: np.ndarray = np.zeros(len(row))
+    waited: np.ndarray = np.zeros(len(row))
     speed = 0.7 * movers.limits[:, 0]
     patience = np.where(row == 0, 3 * PATIENCE, PATIENCE)
     history = []

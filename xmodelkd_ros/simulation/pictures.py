@@ -102,7 +102,7 @@ def _visibility(
 def expose(radiance: np.ndarray, exposure: float, rng: np.random.Generator) -> np.ndarray:
     """Return (H, W, 3) uint8 from linear radiance: lens blur and glare, vignette, noise, tone."""
     height, width = radiance.shape[:2]
-    image = cv2.GaussianBlur(radiance.astype(np.float32), (3, 3), 0.55)
+    image: np.ndarray = cv2.GaussianBlur(radiance.astype(np.float32), (3, 3), 0.55)
     image += 0.10 * cv2.GaussianBlur(np.maximum(image * exposure - 1, 0), (0, 0), width / 80)
     y, x = np.ogrid[-1:1:height * 1j, -1:1:width * 1j]
     vignette = 1 - 0.22 * (x**2 + y**2) / 2

@@ -124,7 +124,7 @@ def _sign_faces(texture: np.ndarray) -> np.ndarray:
         (style == 4, reach > 0.98, _WHITE, (np.abs(y) < 0.2) & (np.abs(x) < 0.75), _WHITE, _RED),
         (style == 5, np.abs(x) + np.abs(y) > 0.78, _WHITE, reach > 5, _WHITE, _YELLOW),
     )
-    colour = np.zeros((len(x), 3), np.float32)
+    colour: np.ndarray = np.zeros((len(x), 3), np.float32)
     for chosen, border, border_colour, mark, mark_colour, field in looks:
         inner = np.where(mark[:, None], mark_colour, field)
         face = np.where(border[:, None], border_colour, inner)

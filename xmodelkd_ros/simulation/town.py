@@ -145,7 +145,8 @@ def line_with_furniture(builder: Builder, street: Street, side: str) -> None:
     _street_trees(builder, street, side)
     rng, last = builder.rng, street.length - JUNCTION - 3
     inwards = -0.5 * np.pi
-    for at in np.arange(JUNCTION + 3 + 10 * (side == 'left'), last, rng.uniform(20, 30)):
+    first = JUNCTION + 3 + 10 * (side == 'left')
+    for at in np.arange(first, last, rng.uniform(20, 30)).tolist():
         mesh, light = furniture.lamp(rng)
         x, y, yaw = builder.facing(street, side, at, kerb + 0.5)
         pose = builder.put(mesh, x, y, yaw + inwards)
@@ -176,7 +177,7 @@ def _park(builder: Builder, street: Street, side: str) -> None:
     if not border.parking:
         return
     kinds = list(CARS)
-    for at in np.arange(JUNCTION + 5, street.length - JUNCTION - 5, 5.5):
+    for at in np.arange(JUNCTION + 5, street.length - JUNCTION - 5, 5.5).tolist():
         x, y, yaw = builder.facing(street, side, at, street.lane + 1.1 + rng.normal(0, 0.06))
         yaw += rng.normal(0, 0.03) + (np.pi if rng.random() < 0.85 else 0)
         chance = rng.random()
@@ -196,7 +197,7 @@ def _street_trees(builder: Builder, street: Street, side: str) -> None:
     if border.verge < 1.2 or rng.random() < 0.3:
         return
     spacing = rng.uniform(8, 15)
-    for at in np.arange(JUNCTION + 4, street.length - JUNCTION - 4, spacing):
+    for at in np.arange(JUNCTION + 4, street.length - JUNCTION - 4, spacing).tolist():
         if rng.random() < 0.85:
             distance = street.edge(side) + 0.2 + 0.5 * border.verge
             x, y, _ = builder.facing(street, side, at + rng.normal(0, 0.7), distance)
@@ -220,7 +221,7 @@ def fill(builder: Builder) -> None:
 def surround(builder: Builder) -> None:
     """Close the horizon with a ring of buildings and trees outside the town."""
     rng = builder.rng
-    for angle in np.arange(0, 2 * np.pi, 0.075):
+    for angle in np.arange(0, 2 * np.pi, 0.075).tolist():
         reach = (EXTENT + rng.uniform(16, 40)) / max(abs(np.cos(angle)), abs(np.sin(angle)))
         x, y = reach * np.cos(angle), reach * np.sin(angle)
         if rng.random() < 0.6:

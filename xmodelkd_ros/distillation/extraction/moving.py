@@ -71,7 +71,7 @@ class RangeCells:
         azimuth, elevation, distance = _spherical(np.where(finite[:, None], points, 0))
         tolerance = self._config.absolute + self._config.relative * distance
         center = self._cells(azimuth, elevation)
-        before = np.full(len(points), np.inf, np.float32)
+        before: np.ndarray = np.full(len(points), np.inf, np.float32)
         there = np.zeros(len(points), bool)
         width = self._columns + 2
         for step in (r * width + c for r in (-1, 0, 1) for c in (-1, 0, 1)):

@@ -105,10 +105,12 @@ class _Tracker:
 
     def __init__(self, config: ThingTrackConfig) -> None:
         self._config, self._part = config, 0
-        self._place, self._velocity = np.zeros((1, 3, 2)), np.zeros((1, 2))
-        self._seen, self._size = np.full(1, -np.inf), np.ones(1)
-        self.votes = np.zeros((1, len(ALL_CLASSES)), np.int64)
-        self.sights = np.zeros(1, np.int64)
+        self._place: np.ndarray = np.zeros((1, 3, 2))
+        self._velocity: np.ndarray = np.zeros((1, 2))
+        self._seen: np.ndarray = np.full(1, -np.inf)
+        self._size: np.ndarray = np.ones(1)
+        self.votes: np.ndarray = np.zeros((1, len(ALL_CLASSES)), np.int64)
+        self.sights: np.ndarray = np.zeros(1, np.int64)
 
     def enter(self, part: int) -> None:
         """Forget where things are if this is another part of the drive."""

@@ -174,7 +174,7 @@ def _pad(value: torch.Tensor, count: int, fill: int) -> torch.Tensor:
 def _shrink(instance: np.ndarray, identity: np.ndarray, stride: int) -> np.ndarray:
     """Return (N, H, W) float32: the part of each cell that each instance covers."""
     height, width = instance.shape
-    cells = instance.reshape(height // stride, stride, width // stride, stride)
+    cells: np.ndarray = instance.reshape(height // stride, stride, width // stride, stride)
     cells = cells.transpose(1, 3, 0, 2).reshape(stride * stride, height // stride, -1)
     covered = np.zeros((len(identity), *cells.shape[1:]), np.uint8)
     for layer in cells:
@@ -191,8 +191,8 @@ def _unknown(channel: np.ndarray, instance: np.ndarray) -> np.ndarray:
 
 def _pool(mask: np.ndarray, size: int) -> np.ndarray:
     """Return the means of blocks of cells: a sum of slices, far faster than a mean of axes."""
-    corners = np.ndindex(size, size)
-    return sum(mask[:, y::size, x::size] for y, x in corners) / np.float32(size**2)
+    slices = (mask[:, y::size, x::size] for y, x in np.ndindex(size, size))
+    return np.asarray(sum(slices) / np.float32(size**2))
 
 
 def _boxes(mask: np.ndarray) -> np.ndarray:
