@@ -56,7 +56,8 @@ def pretend(monkeypatch):
 
 
 def test_the_point_segmenter_stays_on_its_device(pretend):
-    segmenter = point_segmenter.PointSegmenter(MODELS / 'point_hdl64e_simulated.safetensors')
+    segmenter = point_segmenter.PointSegmenter(
+        MODELS / 'point_hdl64e_simulated.safetensors', precision='float')
     found = pretend(
         point_segmenter, segmenter, np.zeros((10_000, 3), np.float32),
         np.zeros(10_000, np.float32))
@@ -64,13 +65,15 @@ def test_the_point_segmenter_stays_on_its_device(pretend):
 
 
 def test_the_video_segmenter_stays_on_its_device(pretend):
-    segmenter = video_segmenter.VideoSegmenter(MODELS / 'video_simulated.safetensors')
+    segmenter = video_segmenter.VideoSegmenter(
+        MODELS / 'video_simulated.safetensors', precision='float')
     found = pretend(video_segmenter, segmenter, [np.zeros((375, 1242, 3), np.uint8)] * 2)
     assert all(t.device == CUDA and len(t) == 2 for t in found)
 
 
 def test_a_tensor_left_on_the_host_is_noticed(pretend):
-    segmenter = video_segmenter.VideoSegmenter(MODELS / 'video_simulated.safetensors')
+    segmenter = video_segmenter.VideoSegmenter(
+        MODELS / 'video_simulated.safetensors', precision='float')
     segmenter._prepare = lambda images: torch.zeros(1, 3, 192, 640, dtype=segmenter._dtype)
     with pytest.raises(RuntimeError, match='two devices'):
         pretend(video_segmenter, segmenter, [np.zeros((64, 64, 3), np.uint8)])
